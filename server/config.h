@@ -1,0 +1,139 @@
+/*
+ * config.h - the settings of a server, and how they are read from argv.
+ *
+ * The options stand in one table (options.h).  From it come the reading of
+ * argv, the defaults, the help text and the check of the manual page.
+ *
+ *      struct config c;
+ *      status = config_read(&c, argc, argv, stdout, stderr);
+ *      if (status != CONFIG_RUN)
+ *              return status;
+ *
+ * Owns:    the texts that it had to put together (config_fini() frees them);
+ *          all others are argv's and must outlive it.
+ * Threads: read and checked by the main thread before there is another one;
+ *          fixed afterwards, so any thread may read it.  What a command can
+ *          change later (verbosity, detail, LRU settings) is a start value
+ *          here and lives elsewhere.
+ * Fails:   config_read() says what is wrong on err and returns the status
+ *          with which to exit: 64 a conflict, 1 another bad value.
+ * Cost:    start-up only.
+ */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "proto/proto.h"
+
+#define SLABD_VERSION "0.1"
+/* What `version` answers.  Clients parse three numbers and gate features by
+ * them; what follows tells who really answers. */
+#define SLABD_WIRE_VERSION "1.6.45-slabd" SLABD_VERSION
+
+enum {
+	CONFIG_RUN = -1,    /* no exit status: go on and serve */
+	CONFIG_USAGE = 64,  /* options that contradict each other */
+	CONFIG_NO_USER = 67,
+	CONFIG_NO_BIND = 71,
+	CONFIG_SLAB_SIZES = 64,
+	CONFIG_PORT_ANY = 65536, /* -p -1: whichever is free */
+};
+
+struct config {
+	/* memory */
+	size_t memory_limit;	/* -m, in bytes */
+	bool no_evictions;	/* -M */
+	unsigned item_max;	/* -I, bytes */
+	unsigned chunk_min;	/* -n */
+	double growth_factor;	/* -f; 1.25 if not given */
+	bool has_growth_factor; /* -f was given */
+	unsigned slab_sizes[CONFIG_SLAB_SIZES]; /* -o slab_sizes, ended by 0;
+						   [0] = 0: not given */
+	unsigned slab_chunk_max; /* -o, bytes; echoed only */
+	unsigned hashpower;	 /* -o; 0 = not given */
+	bool large_pages;	 /* -L: the memory limit is fixed, too */
+	bool lock_memory;	 /* -k */
+	const char *memory_file; /* -e, or NULL */
+
+	/* what clients may do */
+	bool no_cas;		/* -C */
+	bool enable_shutdown;	/* -A */
+	bool disable_flush_all; /* -F */
+	bool disable_dumping;	/* -X */
+	bool disable_watch;	/* -W */
+	bool sasl;		/* -S */
+	const char *auth_file;	/* -Y, or NULL */
+
+	/* connections and threads */
+	unsigned threads;	/* -t */
+	unsigned conn_limit;	/* -c */
+	bool maxconns_fast;	/* -o no_maxconns_fast: stop accepting instead */
+	unsigned reqs_per_event; /* -R */
+	unsigned listen_backlog; /* -b */
+	unsigned idle_timeout;	 /* -o, seconds; 0 = never */
+	enum proto_name protocol; /* -B */
+	unsigned napi_ids;	 /* -N; echoed only */
+
+	/* where */
+	unsigned port;		/* -p; 0 = no TCP, or CONFIG_PORT_ANY */
+	bool has_port;		/* -p was given */
+	unsigned udp_port;	/* -U; 0 = off */
+	const char *listen;	/* all -l texts joined by commas, or NULL */
+	const char *inter;	/* what stats settings shows of it */
+	const char *unix_socket; /* -s, or NULL */
+	unsigned unix_mask;	/* -a, the mode of the socket file */
+	bool ssl;		/* -Z */
+
+	/* the process */
+	unsigned verbosity;	/* how many -v */
+	bool daemonize;		/* -d */
+	const char *pid_file;	/* -P, or NULL */
+	const char *user;	/* -u, or NULL */
+	bool core_dumps;	/* -r */
+
+	/* statistics and logs */
+	char prefix_delimiter[2];   /* -D, as a text */
+	bool detail_enabled;	    /* -D was given */
+	bool track_sizes;	    /* -o */
+	unsigned watcher_logbuf;    /* -o watcher_logbuf_size, bytes */
+	unsigned worker_logbuf;	    /* -o worker_logbuf_size, bytes */
+
+	/* LRU */
+	bool lru_maintainer;	/* false: flat LRU */
+	unsigned hot_lru_pct;
+	unsigned warm_lru_pct;
+	double hot_max_factor;
+	double warm_max_factor;
+	unsigned temporary_ttl; /* 61 if not given, and then not used: */
+	bool has_temporary_ttl; /* temp_lru */
+	bool lru_crawler;
+	unsigned lru_crawler_sleep;  /* microseconds; echoed only */
+	unsigned lru_crawler_tocrawl;	    /* echoed only */
+
+	/* only echoed by stats settings; slabd has no use for them */
+	bool slab_reassign;
+	unsigned slab_automove;
+	double slab_automove_ratio;
+	unsigned slab_automove_window;
+	double slab_automove_freeratio;
+	unsigned tail_repair_time;
+	const char *hash_algorithm;
+	size_t read_buf_mem_limit; /* bytes */
+	bool inline_ascii_response;
+
+	char *joined_listen; /* ours to free, see listen */
+};
+
+/* Defaults, then argv.  Help and version go to out, complaints to err. */
+int config_read(struct config *, int argc, char **argv, FILE *out, FILE *err);
+void config_fini(struct config *);
+
+/* One line per option, for the check of the manual page: the letter or -,
+ * the long name or -; or `o` and the name of a suboption. */
+void config_list(FILE *out);
+
+#endif
