@@ -1,0 +1,113 @@
+/* server.c - see server.h. */
+#include "server/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/host.h"
+
+enum { SECONDS_30_DAYS = 60 * 60 * 24 * 30 };
+
+/* Descriptors beyond the connections: listeners, loops, files. */
+enum { SPARE_FDS = 256 };
+
+static struct cache_config
+cache_settings(const struct config *config, uint64_t seed)
+{
+	return (struct cache_config){
+		.memory_limit = config->memory_limit,
+		.fixed_limit = config->lock_memory || config->large_pages,
+		.growth_factor = config->growth_factor_given ?
+		    config->growth_factor : 0,
+		.chunk_min = config->chunk_min,
+		.item_max = config->item_max,
+		.slab_sizes = config->slab_sizes,
+		.shards = 0,
+		.seed = seed,
+		.index_start = config->hashpower ? 1u << config->hashpower : 0,
+		.no_evictions = config->no_evictions,
+		.no_cas = config->no_cas,
+		.flat_lru = !config->lru_maintainer,
+		.hot_pct = config->hot_lru_pct,
+		.warm_pct = config->warm_lru_pct,
+		.hot_factor = config->hot_max_factor,
+		.warm_factor = config->warm_max_factor,
+		.temporary_ttl = config->temp_lru ? config->temporary_ttl : 0,
+	};
+}
+
+/* Enough to keep every core busy without two workers meeting often. */
+static unsigned
+shards_for(unsigned threads)
+{
+	unsigned shards = 16;
+
+	while (shards < 256 && shards < threads * 4)
+		shards *= 2;
+	return shards;
+}
+
+int
+server_init(struct server *srv, const struct config *config, const char **why)
+{
+	struct cache_config settings;
+	struct timespec mono;
+	uint64_t seed;
+
+	memset(srv, 0, sizeof(*srv));
+	srv->config = config;
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	srv->start_ms = (uint64_t)mono.tv_sec * 1000 +
+	    (uint64_t)mono.tv_nsec / 1000000;
+	srv->start_unix = time(NULL) - SERVER_FIRST_SECOND;
+	atomic_store(&srv->verbosity, config->verbosity);
+	atomic_store(&srv->accepting, true);
+	srv->nconns = config->conn_limit + SPARE_FDS;
+	srv->conns = calloc(srv->nconns, sizeof(*srv->conns));
+	srv->hosts = calloc(config->threads, sizeof(*srv->hosts));
+	if (srv->conns == NULL || srv->hosts == NULL) {
+		*why = "out of memory for the table of connections; "
+		       "lower -c or -t";
+		server_fini(srv);
+		return -1;
+	}
+	host_random(&seed, sizeof(seed));
+	settings = cache_settings(config, seed);
+	settings.shards = shards_for(config->threads);
+	srv->cache = cache_new(&settings, why);
+	if (srv->cache == NULL) {
+		server_fini(srv);
+		return -1;
+	}
+	return 0;
+}
+
+void
+server_fini(struct server *srv)
+{
+	if (srv->cache != NULL)
+		cache_free(&srv->cache);
+	free(srv->conns);
+	free(srv->hosts);
+	srv->conns = NULL;
+	srv->hosts = NULL;
+}
+
+uint32_t
+server_deadline(const struct server *srv, uint32_t now, int64_t exptime)
+{
+	int64_t deadline;
+
+	if (exptime == 0)
+		return 0;
+	if (exptime < 0)
+		return CACHE_DEAD;
+	if (exptime > SECONDS_30_DAYS)
+		deadline = exptime - srv->start_unix;
+	else
+		deadline = exptime + now;
+	if (deadline <= CACHE_DEAD)
+		return CACHE_DEAD;
+	return deadline > UINT32_MAX ? UINT32_MAX : (uint32_t)deadline;
+}

@@ -1,0 +1,100 @@
+/*
+ * server.h - what all threads of the process share.
+ *
+ * Owns:    the cache and the table of connections; config and workers belong
+ *          to main.c.
+ * Threads: the members say who may write them; counters of other threads are
+ *          read relaxed.
+ * Fails:   server_init() with a sentence for the operator.
+ * Cost:    none on the way of a request but one relaxed load of observing.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/config.h"
+#include "slab/cache.h"
+
+/* Clients parse three numbers out of it; the mark says who it really is. */
+#define SLABD_VERSION "0.1"
+#define SERVER_VERSION "1.6.45-slabd" SLABD_VERSION
+
+struct host;
+struct detail;
+
+/* What somebody wants to be told of every request: server.observing. */
+enum observing {
+	OBSERVE_DETAIL = 1, /* stats detail on */
+};
+
+/* A connection as `stats conns` shows it, by file descriptor. */
+enum conn_state {
+	CONN_NONE, /* no such connection */
+	CONN_LISTENING,
+	CONN_NEW_CMD, /* waiting for a request */
+	CONN_NREAD,   /* a value is arriving */
+	CONN_SWALLOW, /* a refused value is arriving */
+	CONN_MWRITE,  /* replies wait for the client to read */
+	CONN_WATCH,
+	CONN_CLOSING,
+};
+
+struct conn_info {
+	_Atomic uint8_t state; /* enum conn_state */
+	_Atomic uint32_t last_request; /* server seconds */
+};
+
+struct server {
+	/* fixed after server_init() */
+	const struct config *config;
+	struct cache *cache;
+	int64_t start_unix; /* the Unix time of second 0 */
+	uint64_t start_ms;  /* the monotonic clock then */
+	struct host **hosts; /* one a worker; their counters are summed */
+	unsigned nhosts;
+	struct conn_info *conns; /* by fd */
+	unsigned nconns;
+	struct detail *detail; /* per-prefix counts */
+	/* any thread, relaxed */
+	_Atomic unsigned observing; /* enum observing */
+	_Atomic int verbosity;
+	_Atomic uint32_t curr_connections;
+	_Atomic uint64_t total_connections;
+	_Atomic uint64_t rejected_connections;
+	_Atomic uint64_t listen_disabled;
+	_Atomic uint64_t listen_disabled_us;
+	_Atomic bool accepting;
+};
+
+/* The clock: server seconds start near 2, as memcached's, so that 0 and 1 are
+ * free to mean never and always passed. */
+enum { SERVER_FIRST_SECOND = 2 };
+
+/* 0, or -1 with *why.  config must outlive the server. */
+int server_init(struct server *, const struct config *, const char **why);
+void server_fini(struct server *);
+
+/* The monotonic clock in milliseconds to server seconds. */
+static inline uint32_t
+server_now(const struct server *srv, uint64_t ms)
+{
+	return (uint32_t)((ms - srv->start_ms) / 1000) + SERVER_FIRST_SECOND;
+}
+
+/* An exptime as a client says it (PROTOCOL.md: relative up to 30 days, then
+ * Unix time; negative is past) to a deadline of slab/cache.h. */
+uint32_t server_deadline(const struct server *, uint32_t now, int64_t exptime);
+
+/* Single-writer counters: cheaper than an atomic add, and exact. */
+static inline void
+count_up(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter,
+	    atomic_load_explicit(counter, memory_order_relaxed) + n,
+	    memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * arena.h - one mapping of address space, handed out page by page.
+ *
+ *      base                                                    base + reserved
+ *      |page 0|page 1|page 2|  ...  |page used-1|  never touched  ...        |
+ *
+ * A page is 64 KiB and belongs to one size class at a time.  Small pages let
+ * memory follow the load: with memcached's 1 MiB a class cannot own less than
+ * a sixty-fourth of a 64 MB cache.  The first unit of page 0 is never handed
+ * out, so handle 0 can mean nothing.
+ *
+ * Space is reserved without being committed; memory is touched only as pages
+ * are taken, and huge pages are asked for.  The limit counts pages in use and
+ * what is charged on top (the index, beyond what memcached's own hash table
+ * would take, one sixteenth of the limit).
+ *
+ * A handle counts units of 1 << unit_shift bytes: 8 bytes up to 32 GiB of
+ * address space, then as much more as 32 bits need.  Chunk sizes are multiples
+ * of the unit.
+ *
+ * Owns:    the mapping and the table of pages.
+ * Threads: arena_take(), arena_give() and arena_set_limit() take the arena's
+ *          lock; the accessors need none.
+ * Fails:   arena_take() returns ARENA_NONE at the limit.
+ * Cost:    O(1); arena_set_limit() down returns memory, O(free pages).
+ */
+#ifndef SLAB_ARENA_H
+#define SLAB_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "slab/item.h"
+#include "slab/lock.h"
+
+enum {
+	ARENA_PAGE_SHIFT = 16,
+	ARENA_PAGE_SIZE = 1 << ARENA_PAGE_SHIFT,
+};
+#define ARENA_NONE UINT32_MAX
+
+/* What is known of a page.  Guarded by the lock of its class, or by the
+ * arena's while it is in none; class_id may be read without. */
+struct page {
+	_Atomic uint8_t class_id; /* 0 = in no class */
+	_Atomic uint8_t draining; /* being emptied: give nothing out of it */
+	uint16_t used;	     /* chunks not free */
+	handle free;	     /* first free chunk: item_free */
+	uint32_t prev, next; /* page numbers, in the list that it stands in */
+};
+
+struct arena {
+	char *base;
+	size_t reserved; /* bytes of address space */
+	unsigned unit_shift;
+	struct page *pages; /* reserved like the arena, touched as used */
+	struct lock lock; /* guards from here ... */
+	uint32_t touched;   /* pages ever taken */
+	uint32_t in_use;    /* pages in a class */
+	uint32_t free_head; /* taken once, given back */
+	uint32_t nfree;
+	size_t limit;	    /* bytes */
+	/* ... to here */
+	_Atomic size_t charged; /* bytes of the index; relaxed */
+};
+
+/* fixed: never to be raised above limit.  Returns 0, or -1 with *why. */
+int arena_init(struct arena *, size_t limit, bool fixed, const char **why);
+void arena_fini(struct arena *);
+
+/* A page number, its entry zeroed but for class_id; or ARENA_NONE. */
+uint32_t arena_take(struct arena *, unsigned class_id);
+void arena_give(struct arena *, uint32_t page);
+
+/* false beyond what is reserved.  Lowering it does not take pages back from
+ * classes: arena_excess() says how many they must give. */
+bool arena_set_limit(struct arena *, size_t limit);
+uint32_t arena_excess(struct arena *);
+/* Pages that could still be taken. */
+uint32_t arena_room(struct arena *);
+void arena_charge(struct arena *, ptrdiff_t bytes);
+
+static inline void *
+arena_at(const struct arena *a, handle h)
+{
+	return a->base + ((size_t)h << a->unit_shift);
+}
+
+static inline handle
+arena_handle(const struct arena *a, const void *p)
+{
+	return (handle)((size_t)((const char *)p - a->base) >> a->unit_shift);
+}
+
+static inline uint32_t
+arena_page_of(const struct arena *a, handle h)
+{
+	return h >> (ARENA_PAGE_SHIFT - a->unit_shift);
+}
+
+static inline unsigned
+arena_class_of(const struct arena *a, handle h)
+{
+	return atomic_load_explicit(&a->pages[arena_page_of(a, h)].class_id,
+	    memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,414 @@
+/*
+ * cache.h - the one door of the slab floor: a cache of items in bounded memory.
+ *
+ *      struct cache_caller w = { .now = 2, .tally = &tally };
+ *      struct cache_key k = cache_key(c, "foo", 3);
+ *      cache_store(c, &w, &k, &(struct cache_put){ .value = "bar", .nvalue = 3 },
+ *                  &view);                                -> CACHE_STORED
+ *      cache_get(c, &w, &k, &(struct cache_want){ .dst = buf, .room = 64 },
+ *                &view);                                  -> CACHE_FOUND
+ *
+ * Every call does one thing to one key under one shard lock and returns an
+ * outcome; nothing calls back.  Time comes in as seconds (cache_caller.now,
+ * never 0, never decreasing), never from a clock, so expiry is tested without
+ * sleeping and two caches live in one process.
+ *
+ * Small and large.  An item whose key and value together are at most
+ * CACHE_SMALL_MAX bytes is small: its value is copied in and out under the
+ * lock.  A larger one can be held by reference: cache_get() pins it when it
+ * does not fit in want.dst, cache_reserve() hands out an unlinked one to be
+ * filled piece by piece.  Whoever holds a struct cache_item * gives it back
+ * exactly once: cache_unpin(), cache_abandon(), or cache_store().
+ *
+ * Owns:    the arena, the index, the items.  Keys and values given are copied.
+ * Threads: any thread may call anything here but cache_new() and cache_free(),
+ *          with a cache_caller of its own.
+ * Fails:   only by the outcomes named; memory exhaustion is CACHE_NO_MEMORY.
+ * Cost:    O(1), one shard lock, no malloc; a value is copied once.
+ */
+#ifndef SLAB_CACHE_H
+#define SLAB_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cache;
+struct cache_item; /* a large item held by reference */
+
+enum {
+	CACHE_KEY_MAX = 250,	  /* bytes; the protocols' limit */
+	CACHE_CLASSES = 64,	  /* class ids are 1 .. 63, 0 is none: what
+				     memcached's tools loop over */
+	CACHE_SMALL_MAX = 4096,	  /* key + value; above, items can be pinned */
+	CACHE_ITEM_OVERHEAD = 59, /* what memcached adds to key and value when
+				     it compares an item with -I; so do we */
+	CACHE_FLAGS_SIZE = 4,	  /* and this, when client flags are not 0 */
+	CACHE_DEAD = 1,		  /* a deadline that has always passed */
+};
+
+/* What became of a call.  The server turns these into words. */
+enum cache_status {
+	CACHE_FOUND,	  /* get, touch: here it is */
+	CACHE_STORED,	  /* store, delta: done */
+	CACHE_DELETED,	  /* delete: done */
+	CACHE_NOT_FOUND,  /* no such live key */
+	CACHE_NOT_STORED, /* add on a live key; replace, append, prepend
+			     without one; append beyond the size limit */
+	CACHE_EXISTS,	  /* compare failed */
+	CACHE_TOO_LARGE,  /* the item is above the size limit */
+	CACHE_NO_MEMORY,  /* nothing could be freed for it */
+	CACHE_NOT_NUMBER, /* delta on what is no decimal uint64 */
+};
+
+/* Queues of a class, as memcached's statistics name them. */
+enum cache_queue { CACHE_HOT, CACHE_WARM, CACHE_COLD, CACHE_TEMP, CACHE_QUEUES };
+
+/*
+ * Counters that a caller's own operations bump.  One struct per thread; only
+ * that thread writes it, anyone may read it with cache_tally_add(), which sums
+ * it into another.  All are monotonic.
+ */
+#define CACHE_CLASS_TALLY(X)                                                  \
+	X(get_hits)                                                           \
+	X(cmd_set)	/* stores that got memory, stored or not */           \
+	X(delete_hits)                                                        \
+	X(incr_hits)                                                          \
+	X(decr_hits)                                                          \
+	X(cas_hits)                                                           \
+	X(cas_badval)                                                         \
+	X(touch_hits)                                                         \
+	X(hits_to_hot)                                                        \
+	X(hits_to_warm)                                                       \
+	X(hits_to_cold)                                                       \
+	X(hits_to_temp)
+
+#define CACHE_TALLY(X)                                                        \
+	X(cmd_get)	/* keys looked up to be read */                       \
+	X(get_misses)                                                         \
+	X(get_expired)	/* misses because the item's time had come */         \
+	X(get_flushed)	/* misses because of a flush_all */                   \
+	X(cmd_touch)                                                          \
+	X(touch_misses)                                                       \
+	X(delete_misses)                                                      \
+	X(incr_misses)                                                        \
+	X(decr_misses)                                                        \
+	X(cas_misses)                                                         \
+	X(store_too_large)                                                    \
+	X(store_no_memory)
+
+struct cache_class_tally {
+#define X(name) _Atomic uint64_t name;
+	CACHE_CLASS_TALLY(X)
+#undef X
+};
+
+struct cache_tally {
+#define X(name) _Atomic uint64_t name;
+	CACHE_TALLY(X)
+#undef X
+	struct cache_class_tally of_class[CACHE_CLASSES];
+};
+
+/* Who calls, and when. */
+struct cache_caller {
+	uint32_t now; /* seconds, 2 or later */
+	struct cache_tally *tally;
+};
+
+struct cache_config {
+	size_t memory_limit;  /* bytes, -m */
+	bool fixed_limit;     /* cache_set_limit() may not raise it: reserve no
+				 address space beyond memory_limit */
+	double growth_factor; /* -f; 0 = slabd's own steps */
+	uint32_t chunk_min;   /* -n: least space for key and value; 0 = 48 */
+	uint32_t item_max;    /* -I, bytes; 0 = 1 MiB; at most 1 GiB */
+	const uint32_t *slab_sizes; /* -o slab_sizes, ended by 0; or NULL */
+	unsigned shards;      /* a power of two, 1 .. 256; 0 = 16 */
+	uint64_t seed;	      /* of the key hash; random in a server */
+	uint32_t index_start; /* items the index is made for; 0 = small */
+	bool no_evictions;    /* -M */
+	bool no_cas;	      /* -C */
+	bool flat_lru;	      /* -o no_lru_maintainer, lru mode flat */
+	uint32_t hot_pct, warm_pct;	/* of a class's items; 0 = 20, 40 */
+	double hot_factor, warm_factor; /* of COLD's age; 0 = 0.2, 2.0 */
+	uint32_t temporary_ttl;		/* TEMP takes TTLs up to it; 0 = off */
+};
+
+/* A key with its hash.  bytes stay the caller's. */
+struct cache_key {
+	const char *bytes;
+	uint32_t nbytes;
+	uint64_t hash;
+};
+
+/* What a read shall do beside reading. */
+struct cache_want {
+	void *dst;     /* the value is copied here if it fits in room */
+	uint32_t room; /* otherwise a large one is pinned; a small one whose
+			  value does not fit is not copied (view.copied) */
+	bool no_value;	/* neither copy nor pin */
+	bool no_bump;	/* leave activity, access time and counters alone */
+	bool touch;	/* set the deadline; counts as touch */
+	bool gat;	/* with touch: count as touch only, not as get */
+	bool vivify;	/* on a miss create an empty item; caller wins */
+	bool recache;	/* win if fewer than recache_ttl seconds are left */
+	bool withhold;	/* no value if the cas number is withhold_cas */
+	bool marks;	/* a meta reader: hand out the win of a stale item */
+	bool binary_key; /* remembered by a vivified item */
+	uint32_t touch_deadline;
+	uint32_t vivify_deadline;
+	uint32_t recache_ttl;
+	uint64_t withhold_cas;
+	uint64_t new_cas; /* of a vivified item; 0 = the next number */
+};
+
+/* What an item looked like at the moment of the call. */
+struct cache_view {
+	uint32_t client_flags;
+	uint32_t nvalue;
+	uint64_t cas;	   /* 0 without CAS */
+	uint32_t deadline; /* 0 = never; after touch the new one */
+	uint32_t old_deadline; /* before touch */
+	uint32_t accessed; /* seconds, before this call */
+	uint32_t size;	   /* bytes of memory it takes */
+	uint8_t class_id;
+	uint8_t queue;
+	bool copied;	 /* the value is in want.dst */
+	bool fetched;	 /* it had been read before this call */
+	bool stale;	 /* X */
+	bool won;	 /* W: this caller shall rebuild it */
+	bool win_sent;	 /* Z: another caller was told so */
+	bool binary_key; /* stored under a base64 key */
+	struct cache_item *pinned; /* set if neither copied nor unwanted */
+};
+
+enum cache_mode { CACHE_SET, CACHE_ADD, CACHE_REPLACE, CACHE_APPEND, CACHE_PREPEND };
+
+struct cache_put {
+	enum cache_mode mode;
+	uint32_t client_flags;
+	uint32_t deadline;
+	const void *value;	     /* nvalue bytes; or: */
+	uint32_t nvalue;
+	struct cache_item *reserved; /* from cache_reserve(); consumed always,
+					whatever the outcome */
+	bool compare;	  /* store only over compare_cas */
+	bool allow_stale; /* meta I: an older compare_cas stores, stale */
+	bool vivify;	  /* append, prepend: create on a miss ... */
+	uint32_t vivify_deadline; /* ... with this deadline */
+	bool binary_key;
+	uint64_t compare_cas;
+	uint64_t new_cas; /* 0 = the next number */
+};
+
+struct cache_delta {
+	bool decrement;
+	bool compare;
+	bool vivify; /* on a miss store initial, no delta applied */
+	bool touch;
+	bool set_cas; /* new_cas counts even if it is 0 */
+	bool binary_key;
+	uint64_t delta;
+	uint64_t initial;
+	uint64_t compare_cas;
+	uint64_t new_cas;
+	uint32_t vivify_deadline;
+	uint32_t touch_deadline;
+};
+
+struct cache_drop {
+	bool compare;
+	bool stale;	/* keep it, mark it stale, forget the win */
+	bool drop_value; /* keep it, but empty, with client_flags, deadline */
+	bool touch;	/* with stale: set the deadline */
+	bool quiet;	/* not counted: a failed set takes the old value */
+	uint32_t client_flags;
+	uint32_t deadline;
+	uint64_t compare_cas;
+	uint64_t new_cas;
+};
+
+/* ------------------------------------------------------------ life */
+
+/* Returns NULL and sets *why to a sentence for the operator. */
+struct cache *cache_new(const struct cache_config *, const char **why);
+void cache_free(struct cache **); /* nothing may be pinned or reserved */
+
+/* ------------------------------------------------------------ keys */
+
+struct cache_key cache_key(const struct cache *, const char *bytes,
+    uint32_t nbytes);
+
+/*
+ * Look-ahead: fetch the key's bucket, then (a few keys later) the item that
+ * the bucket names.  Hints only; any thread, no lock.
+ */
+void cache_prefetch_bucket(const struct cache *, const struct cache_key *);
+void cache_prefetch_item(const struct cache *, const struct cache_key *);
+
+/* ------------------------------------------------------------ operations */
+
+/* FOUND or NOT_FOUND (NO_MEMORY when a vivify fails); view is set on FOUND. */
+enum cache_status cache_get(struct cache *, const struct cache_caller *,
+    const struct cache_key *, const struct cache_want *, struct cache_view *);
+
+/* STORED, NOT_STORED, EXISTS, NOT_FOUND (compare), TOO_LARGE, NO_MEMORY.
+ * view (may be NULL) gets cas, nvalue and class_id on STORED. */
+enum cache_status cache_store(struct cache *, const struct cache_caller *,
+    const struct cache_key *, const struct cache_put *, struct cache_view *);
+
+/* STORED with *number and view, NOT_FOUND, EXISTS, NOT_NUMBER, NO_MEMORY.
+ * A result no longer than the old value is written in place, padded with
+ * blanks; values above CACHE_SMALL_MAX are no numbers. */
+enum cache_status cache_delta(struct cache *, const struct cache_caller *,
+    const struct cache_key *, const struct cache_delta *, uint64_t *number,
+    struct cache_view *);
+
+/* DELETED, NOT_FOUND, EXISTS.  view may be NULL. */
+enum cache_status cache_delete(struct cache *, const struct cache_caller *,
+    const struct cache_key *, const struct cache_drop *, struct cache_view *);
+
+/* All that is stored now is gone: at once (at = 0), or when now reaches at.
+ * Replaces a pending one.  O(shards). */
+void cache_flush(struct cache *, const struct cache_caller *, uint32_t at);
+
+/* ------------------------------------------------------------ large items */
+
+/* True if an item so large goes by cache_reserve() rather than by copy. */
+static inline bool
+cache_is_large(uint32_t nkey, uint32_t nvalue)
+{
+	return nvalue > CACHE_SMALL_MAX - nkey;
+}
+
+/*
+ * An unlinked item for a large value that is still arriving.  STORED (set
+ * *item), TOO_LARGE, NO_MEMORY; counted as cache_store() counts them.
+ */
+enum cache_status cache_reserve(struct cache *, const struct cache_caller *,
+    const struct cache_key *, uint32_t client_flags, uint32_t deadline,
+    uint32_t nvalue, struct cache_item **item);
+
+/* The writer changed its mind or went away.  Nulls *item. */
+void cache_abandon(struct cache *, struct cache_item **item);
+
+/*
+ * A place in the value of a held item.  cache_span() returns the contiguous
+ * bytes at *cursor, at most max, and moves the cursor; 0 at the end.  Start
+ * with a cursor of zeros.  The bytes of a reserved item may be written, those
+ * of a pinned one only read.
+ */
+struct cache_cursor {
+	uint32_t chunk;	 /* handle of the chunk; 0 = the first */
+	uint32_t at;	 /* bytes of the chunk's part already passed */
+	uint32_t passed; /* bytes of the value already passed */
+};
+size_t cache_span(const struct cache *, struct cache_item *,
+    struct cache_cursor *, size_t max, char **bytes);
+
+/* Gives a pinned item back; the last one frees it if it was removed. */
+void cache_unpin(struct cache *, struct cache_item **item);
+
+/* ------------------------------------------------------------ upkeep */
+
+/*
+ * One bounded step of housekeeping (well under a millisecond of lock time, no
+ * lock held long): due flushes, balance of the queues, sweep of the expired,
+ * pages on the move.  One thread at a time, about once a second, more often
+ * while it returns true (there is more to do).
+ */
+bool cache_upkeep(struct cache *, uint32_t now);
+
+/* false: out of the bounds that cache_new() set, or no memory. */
+bool cache_set_limit(struct cache *, size_t bytes);
+
+/* LRU settings that may change while serving; see cache_config. */
+void cache_set_flat_lru(struct cache *, bool flat);
+void cache_set_temporary_ttl(struct cache *, uint32_t ttl);
+void cache_tune_lru(struct cache *, uint32_t hot_pct, uint32_t warm_pct,
+    double hot_factor, double warm_factor);
+
+/* ------------------------------------------------------------ looking in */
+
+/* Counters kept per class; gauges first, then monotonic ones. */
+#define CACHE_CLASS_COUNTS(X)                                                 \
+	X(evicted)                                                            \
+	X(evicted_nonzero)   /* had a TTL */                                  \
+	X(outofmemory)                                                        \
+	X(reclaimed)	     /* room taken from an expired item */            \
+	X(expired_unfetched)                                                  \
+	X(evicted_unfetched)                                                  \
+	X(evicted_active)                                                     \
+	X(crawler_reclaimed)                                                  \
+	X(crawler_items_checked)                                              \
+	X(lrutail_reflocked) /* a pinned item stood at the tail */            \
+	X(moves_to_cold)                                                      \
+	X(moves_to_warm)                                                      \
+	X(moves_within_lru)                                                   \
+	X(direct_reclaims)
+
+struct cache_class_stats {
+	uint32_t chunk_size, chunks_per_page;
+	uint64_t pages, chunks, used_chunks, free_chunks;
+	uint64_t items, queue_items[CACHE_QUEUES];
+	uint64_t mem_requested; /* bytes of items, without chunk waste */
+	uint32_t age_hot, age_warm, age; /* seconds since the tail's access */
+	uint32_t evicted_time; /* idle seconds of the last one evicted */
+#define X(name) uint64_t name;
+	CACHE_CLASS_COUNTS(X)
+#undef X
+};
+
+struct cache_stats {
+	uint64_t items, bytes;	  /* linked now, dead ones included */
+	uint64_t total_items;	  /* linked since start or reset */
+	uint64_t limit;		  /* bytes */
+	uint64_t pages_free;	  /* within the limit, in no class */
+	uint64_t pages_total;
+	uint64_t page_size;
+	uint64_t pages_moved;
+	uint64_t index_bytes;
+	uint32_t index_power;	  /* log2 of the slots, rounded down */
+	struct cache_class_stats sum; /* of the monotonic ones, all classes */
+};
+
+void cache_stats(struct cache *, uint32_t now, struct cache_stats *);
+/* false if the class does not exist or has never had a page */
+bool cache_class_stats(struct cache *, unsigned class_id, uint32_t now,
+    struct cache_class_stats *);
+/* Monotonic counts back to 0; gauges stay.  Tallies are the callers'. */
+void cache_stats_reset(struct cache *);
+/* to += from; both may be in use */
+void cache_tally_add(struct cache_tally *to, const struct cache_tally *from);
+/* Live items by size, rounded up to 32: calls back nothing; counts[i] is the
+ * number with (i, i+1] * 32 bytes; the last one takes all that are larger. */
+void cache_sizes(struct cache *, uint64_t *counts, size_t ncounts);
+
+/* One item as a dump shows it.  The key is copied. */
+struct cache_listed {
+	uint32_t client_flags, nvalue, deadline, accessed, size;
+	uint64_t cas;
+	uint8_t class_id, queue, nkey;
+	bool fetched, binary_key;
+	char key[CACHE_KEY_MAX];
+};
+
+/*
+ * Walks the live items, a bounded step at a time: fills at most max of list
+ * and returns how many; *place starts at 0 and is UINT64_MAX when all were
+ * seen.  Items stored or removed meanwhile may or may not be seen; all others
+ * exactly once.  May return 0 before the end.
+ */
+size_t cache_walk(struct cache *, uint32_t now, uint64_t *place,
+    struct cache_listed *list, size_t max);
+
+/* Newest first of one class's COLD queue (all queues if any is true); for
+ * stats cachedump.  Returns how many were filled. */
+size_t cache_list_class(struct cache *, unsigned class_id, uint32_t now,
+    bool any, struct cache_listed *list, size_t max);
+
+/* Walks everything and aborts unless all agrees.  Stop the traffic first. */
+void cache_check(struct cache *);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * item.h - the bytes of an item, and of every other chunk of a page.
+ *
+ *   small item                          large item, first chunk
+ *   0  struct item         32           0  struct item               32
+ *   32 key                 nkey         32 struct item_large          8
+ *      client flags        0 or 4       40 key                     nkey
+ *      value               nvalue          client flags           0 or 4
+ *                                          value, its first part
+ *   large item, further chunks
+ *   0  struct item_part    16           value, the next part
+ *
+ * Everything names everything else by handle: the distance from the arena's
+ * base in units (see arena.h), so links cost four bytes and the arena may be
+ * mapped elsewhere.  Handle 0 is nothing.
+ *
+ * The first byte of every chunk is its state, so that whoever walks a page in
+ * memory order can read any chunk.  The state says the truth at every instant:
+ * a chunk is ITEM_LINKED only while its key and value are complete.
+ *
+ * Owns:    nothing; inline accessors only.
+ * Threads: a linked item and its parts belong to the shard named in it: its
+ *          lock guards every field.  state, shard and deadline may be peeked
+ *          at without it (relaxed); what they say must then be checked again
+ *          under the lock.  A reserved item belongs to who reserved it.
+ * Fails:   never.
+ * Cost:    none.
+ */
+#ifndef SLAB_ITEM_H
+#define SLAB_ITEM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "slab/cache.h"
+
+typedef uint32_t handle; /* units from the arena's base; 0 = none */
+
+enum item_state {
+	ITEM_FREE,     /* in its page's free list: item_free.next */
+	ITEM_RESERVED, /* being filled; unlinked */
+	ITEM_LINKED,   /* in the index and in a queue */
+	ITEM_ORPHAN,   /* removed while pinned; the last unpin frees it */
+	ITEM_PART,     /* a further chunk of a large item */
+};
+
+enum item_bits {
+	ITEM_QUEUE = 3,	   /* enum cache_queue */
+	ITEM_FETCHED = 4,  /* read since stored */
+	ITEM_ACTIVE = 8,   /* read again since it was queued */
+	ITEM_STALE = 16,   /* meta invalidation */
+	ITEM_WIN_SENT = 32,
+	ITEM_BINARY = 64,  /* the key came in base64 */
+	ITEM_FLAGS = 128,  /* four bytes of client flags after the key */
+};
+
+/* 32 bytes, against memcached's 56 with a cas number. */
+struct item {
+	_Atomic uint8_t state; /* enum item_state | epoch << ITEM_EPOCH_SHIFT */
+	_Atomic uint8_t shard;
+	uint8_t nkey;
+	uint8_t bits; /* enum item_bits */
+	_Atomic uint32_t deadline; /* second in which it is dead; 0 = never */
+	handle newer, older; /* neighbours in the queue, 0 at the ends */
+	uint32_t accessed; /* second of the last read or store */
+	uint32_t nvalue;   /* bytes of the value */
+	uint64_t cas;
+};
+_Static_assert(sizeof(struct item) == 32, "an item's header is 32 bytes");
+
+/*
+ * The epoch is the shard's when the item was linked.  flush_all moves the
+ * shard to another epoch; items of an older one are dead.
+ */
+enum { ITEM_EPOCH_SHIFT = 3, ITEM_STATE_MASK = 7, ITEM_EPOCHS = 32 };
+
+/* Follows the header of an item whose key and value exceed CACHE_SMALL_MAX. */
+struct item_large {
+	_Atomic uint32_t refs; /* one for being linked or reserved, one a pin */
+	handle next;	       /* first struct item_part, 0 if none */
+};
+
+/* A further chunk of a large item. */
+struct item_part {
+	_Atomic uint8_t state; /* ITEM_PART */
+	_Atomic uint8_t shard; /* its owner's */
+	uint16_t unused;
+	handle owner;
+	handle next;
+	uint32_t nbytes; /* of the value, in this chunk */
+};
+_Static_assert(sizeof(struct item_part) == 16, "a part's header is 16 bytes");
+
+/* A chunk in its page's free list. */
+struct item_free {
+	_Atomic uint8_t state; /* ITEM_FREE */
+	uint8_t unused[3];
+	handle next;
+};
+
+static inline enum item_state
+item_state(const struct item *it)
+{
+	return atomic_load_explicit(&it->state, memory_order_relaxed) &
+	    ITEM_STATE_MASK;
+}
+
+static inline unsigned
+item_epoch(const struct item *it)
+{
+	return atomic_load_explicit(&it->state, memory_order_relaxed) >>
+	    ITEM_EPOCH_SHIFT;
+}
+
+static inline bool
+item_is_large(const struct item *it)
+{
+	return cache_is_large(it->nkey, it->nvalue);
+}
+
+static inline struct item_large *
+item_large(struct item *it)
+{
+	return (struct item_large *)(it + 1);
+}
+
+/* Bytes before the key. */
+static inline size_t
+item_head(uint32_t nkey, uint32_t nvalue)
+{
+	return sizeof(struct item) +
+	    (cache_is_large(nkey, nvalue) ? sizeof(struct item_large) : 0);
+}
+
+static inline char *
+item_key(struct item *it)
+{
+	return (char *)it + item_head(it->nkey, it->nvalue);
+}
+
+static inline uint32_t
+item_client_flags(struct item *it)
+{
+	uint32_t flags = 0;
+
+	if (it->bits & ITEM_FLAGS)
+		memcpy(&flags, item_key(it) + it->nkey, sizeof(flags));
+	return flags;
+}
+
+/* The value, or its first part. */
+static inline char *
+item_value(struct item *it)
+{
+	return item_key(it) + it->nkey +
+	    (it->bits & ITEM_FLAGS ? CACHE_FLAGS_SIZE : 0);
+}
+
+/* Bytes of the whole item, without the headers of its parts. */
+static inline size_t
+item_size(uint32_t nkey, uint32_t client_flags, uint32_t nvalue)
+{
+	return item_head(nkey, nvalue) + nkey +
+	    (client_flags ? CACHE_FLAGS_SIZE : 0) + nvalue;
+}
+
+#endif
