@@ -1,0 +1,299 @@
+# Makefile - build, run and test slabd.  `make help` lists the targets.
+#
+# No configure step.  Sources are found by wildcard, so a new file needs no
+# line here.  Nothing is written outside build/.
+#
+#     slab/*.c   -> libslab.a
+#     proto/*.c  -> libproto.a
+#     server/*.c -> slabd; all but main.c also -> libserver.a, for tests
+#
+# Flavours live side by side: build/ (release), build/asan (address and
+# undefined), build/tsan (thread), build/fuzz (clang, libFuzzer).
+
+FLAVOUR ?= release
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+CFLAGS  ?= -O2 -g
+ARGS    ?=
+T       ?= 30
+
+# ---------------------------------------------------------------- packages
+# Debian's names of what the targets need.  Only what is missing is installed.
+RUN_PACKAGES   := gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
+	pkg-config
+CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
+	python3-pymemcache python3-pylibmc php-cli php-memcached perl \
+	libcache-memcached-fast-perl
+FUZZ_PACKAGES  := $(RUN_PACKAGES) clang
+FORMAT_PACKAGES := clang-format
+
+# $(call need,PACKAGES,TARGET): install what dpkg does not know as installed.
+define need
+@command -v dpkg-query >/dev/null || exit 0; \
+missing=; \
+for p in $(1); do \
+	case `dpkg-query -W -f='$${Status}' $$p 2>/dev/null` in \
+	*' installed') ;; \
+	*) missing="$$missing $$p" ;; \
+	esac; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+apt="apt-get install -y --no-install-recommends$$missing"; \
+sudo=; \
+if [ `id -u` != 0 ]; then sudo='sudo -n'; fi; \
+echo "slabd: installing$$missing"; \
+if ! command -v apt-get >/dev/null || \
+    { [ -n "$$sudo" ] && ! sudo -n true 2>/dev/null; }; then \
+	echo "slabd: cannot install packages here."; \
+	echo "slabd: make $(2) needs:$$missing"; \
+	echo "slabd: as root, run:  $$apt"; \
+	exit 1; \
+fi; \
+mkdir -p build; \
+apt="env DEBIAN_FRONTEND=noninteractive $$apt"; \
+if ! { $$sudo $$apt || \
+    { $$sudo apt-get update && $$sudo $$apt; }; } \
+    >build/packages.log 2>&1 </dev/null; then \
+	tail -n 5 build/packages.log; \
+	echo "slabd: apt-get failed; see build/packages.log."; \
+	echo "slabd: as root, run:  apt-get update && $$apt"; \
+	exit 1; \
+fi
+endef
+
+# ------------------------------------------------------------------- flags
+ifeq ($(FLAVOUR),release)
+B := build
+FLAVOUR_CFLAGS := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else ifeq ($(FLAVOUR),asan)
+B := build/asan
+FLAVOUR_CFLAGS := -O1 -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(FLAVOUR),tsan)
+B := build/tsan
+FLAVOUR_CFLAGS := -O1 -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(FLAVOUR),fuzz)
+B := build/fuzz
+CC := clang
+FLAVOUR_CFLAGS := -O1 -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+else
+$(error FLAVOUR is release, asan, tsan or fuzz)
+endif
+
+ifneq ($(filter x86_64% i386% i486% i586% i686%,\
+	$(shell $(CC) -dumpmachine 2>/dev/null)),)
+HARDEN_ARCH := -fcf-protection
+endif
+HARDEN := -fPIE -fstack-protector-strong $(HARDEN_ARCH)
+
+LIBS        := libuv libsodium
+LIB_CFLAGS  := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+LIB_LIBS    := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+CHECK_FLAGS := $(shell pkg-config --cflags check 2>/dev/null)
+CHECK_LIBS  := $(shell pkg-config --libs check 2>/dev/null)
+
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra $(CFLAGS) $(HARDEN) \
+	$(FLAVOUR_CFLAGS) $(LIB_CFLAGS) -pthread
+ALL_LDFLAGS := $(CFLAGS) $(FLAVOUR_CFLAGS) -pie -pthread \
+	-Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
+
+# ----------------------------------------------------------------- sources
+SLAB    := $(patsubst %.c,$(B)/%.o,$(wildcard slab/*.c))
+PROTO   := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
+SERVER  := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
+LIBSERVER := $(filter-out $(B)/server/main.o,$(SERVER))
+T_SLAB  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/slab/*.c))
+T_PROTO := $(patsubst %.c,$(B)/%.o,$(wildcard tests/proto/*.c))
+T_SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/server/*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH   := $(patsubst bench/%.c,%,$(wildcard bench/*.c))
+OBJECTS := $(SLAB) $(PROTO) $(SERVER) $(T_SLAB) $(T_PROTO) $(T_SERVER) \
+	$(FUZZ:%=$(B)/tests/fuzz/%.o) $(B)/tests/fuzz/replay.o \
+	$(BENCH:%=$(B)/bench/%.o)
+UNIT    := $(if $(T_SLAB),$(B)/test-slab) $(if $(T_PROTO),$(B)/test-proto) \
+	$(if $(T_SERVER),$(B)/test-server)
+REPLAY  := $(FUZZ:fuzz_%=$(B)/replay-%)
+MANPAGES := $(wildcard man/*.[1-9])
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-4s %s\n'
+MAKEFLAGS += --no-print-directory
+endif
+
+# ----------------------------------------------------------------- targets
+.PHONY: all run check unit units replays asan tsan lint format format-check \
+	fuzz fuzz-targets bench benches install uninstall clean help libs FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+
+all: $(B)/slabd # build/slabd
+
+run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
+	$(call need,$(RUN_PACKAGES),run)
+	@$(MAKE) all
+	@echo "slabd: serving on 127.0.0.1:11211; Control-C ends it."
+	@echo "slabd: to talk to it, from another terminal:"
+	@echo "    telnet 127.0.0.1 11211       then type:  stats"
+	@echo "slabd: or, where there is no telnet, in bash:"
+	@echo "    exec 3<>/dev/tcp/127.0.0.1/11211"
+	@echo "    printf 'set hi 0 0 5\r\nhello\r\nget hi\r\nquit\r\n' >&3; cat <&3"
+	@user=; [ `id -u` != 0 ] || user='-u nobody'; \
+	exec build/slabd -l 127.0.0.1 -p 11211 $$user $(ARGS)
+
+check: # build and run all tests; the last line has the sum
+	$(call need,$(CHECK_PACKAGES),check)
+	@$(MAKE) all units replays
+	@sh tests/check.sh
+
+units: $(UNIT)
+replays: $(REPLAY)
+
+unit: units # the unit tests alone (also with FLAVOUR=asan or tsan)
+	@for t in $(UNIT); do echo "$$t"; $$t || exit 1; done
+
+asan tsan: # the unit tests and the server under a sanitizer
+	$(call need,$(RUN_PACKAGES) check,$@)
+	@$(MAKE) FLAVOUR=$@ all units replays
+	@sh tests/check.sh $@
+
+lint: # the rules that a compiler cannot see
+	$(call need,$(RUN_PACKAGES) mandoc,$@)
+	@sh tests/lint.sh
+
+format: # rewrite the sources in style
+	$(call need,$(FORMAT_PACKAGES),$@)
+	@find bench proto server slab tests -name '*.[ch]' | \
+		xargs clang-format -i
+
+format-check: # say which sources are not in style
+	$(call need,$(FORMAT_PACKAGES),$@)
+	@find bench proto server slab tests -name '*.[ch]' | \
+		xargs clang-format --dry-run --Werror
+
+fuzz: # each fuzz target for T seconds (T=30)
+	$(call need,$(FUZZ_PACKAGES),$@)
+	@$(MAKE) FLAVOUR=fuzz fuzz-targets
+	@for f in $(FUZZ:fuzz_%=%); do \
+		mkdir -p build/fuzz/corpus/$$f; \
+		old=; [ ! -d tests/fuzz/corpus/$$f ] || old=tests/fuzz/corpus/$$f; \
+		echo "fuzz $$f, $(T) s"; \
+		build/fuzz/fuzz-$$f -max_total_time=$(T) -verbosity=0 \
+			-artifact_prefix=build/fuzz/$$f- \
+			build/fuzz/corpus/$$f $$old || exit 1; \
+	done
+
+fuzz-targets: $(FUZZ:fuzz_%=$(B)/fuzz-%)
+
+bench: # measure; see bench/
+	$(call need,$(RUN_PACKAGES),$@)
+	@$(MAKE) all benches
+	@sh bench/run.sh $(ARGS)
+
+benches: $(BENCH:%=$(B)/bench/%)
+
+install: all # into PREFIX (/usr/local), under DESTDIR
+	install -d '$(DESTDIR)$(BINDIR)'
+	install -m 755 $(B)/slabd '$(DESTDIR)$(BINDIR)/slabd'
+	@for m in $(MANPAGES); do \
+		d='$(DESTDIR)$(MANDIR)'/man$${m##*.}; \
+		echo "install -m 644 $$m $$d/"; \
+		install -d "$$d" && install -m 644 $$m "$$d/" || exit 1; \
+	done
+
+uninstall: # what install put there
+	rm -f '$(DESTDIR)$(BINDIR)/slabd'
+	@for m in $(MANPAGES); do \
+		f='$(DESTDIR)$(MANDIR)'/man$${m##*.}/$${m##*/}; \
+		echo "rm -f $$f"; rm -f "$$f"; \
+	done
+
+clean: # remove build/
+	rm -rf build
+
+help: # this list
+	@sed -n 's/^\([a-z][a-z -]*\):.*# \(.*\)/\1|\2/p' Makefile | \
+		awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+# ------------------------------------------------------------------- rules
+# The server's libraries, checked before the compiler stumbles over them.
+libs:
+	@pkg-config --exists $(LIBS) || { \
+		echo "slabd: missing: pkg-config or one of $(LIBS)."; \
+		echo "slabd: on Debian, as root:  apt-get install $(RUN_PACKAGES)"; \
+		exit 1; }
+
+$(SERVER): | libs
+$(B)/tests/%.o: TEST_CFLAGS = $(CHECK_FLAGS)
+
+# A stamp changes only when its text does, so objects are rebuilt when flags
+# change, and archives when a source comes or goes.
+define stamp
+@mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || \
+	printf '%s\n' '$(1)' >$@
+endef
+$(B)/flags: FORCE
+	$(call stamp,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIB_LIBS))
+$(B)/sources: FORCE
+	$(call stamp,$(OBJECTS))
+FORCE:
+
+$(B)/%.o: %.c $(B)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/libslab.a: $(SLAB)
+$(B)/libproto.a: $(PROTO)
+$(B)/libserver.a: $(LIBSERVER)
+$(B)/lib%.a: $(B)/sources
+	$(say) AR $@
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+
+link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
+
+$(B)/slabd: $(SERVER) $(B)/libproto.a $(B)/libslab.a
+	$(say) LD $@
+	$(link) $(LIB_LIBS)
+
+# The two lower floors are linked alone: a dependency that they must not have
+# is a link error here.
+$(B)/test-slab: $(T_SLAB) $(B)/libslab.a
+$(B)/test-proto: $(T_PROTO) $(B)/libproto.a
+$(B)/test-slab $(B)/test-proto:
+	$(say) LD $@
+	$(link) $(CHECK_LIBS)
+
+THREE := $(B)/libserver.a $(B)/libproto.a $(B)/libslab.a
+$(B)/test-server: $(T_SERVER) $(THREE)
+	$(say) LD $@
+	$(link) $(CHECK_LIBS) $(LIB_LIBS)
+
+$(B)/bench/%: $(B)/bench/%.o $(THREE)
+	$(say) LD $@
+	$(link) $(LIB_LIBS) -lm
+
+# Fuzz targets of the parsers are linked with them alone, fuzz_session* with
+# all three floors.  A replay is the same target with a plain main().
+DEEP := $(patsubst fuzz_%,%,$(filter fuzz_session%,$(FUZZ)))
+FLAT := $(patsubst fuzz_%,%,$(filter-out fuzz_session%,$(FUZZ)))
+$(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): $(THREE)
+$(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): FUZZ_LIBS = $(LIB_LIBS)
+$(FLAT:%=$(B)/fuzz-%) $(FLAT:%=$(B)/replay-%): $(B)/libproto.a
+$(FUZZ:fuzz_%=$(B)/fuzz-%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz_%.o
+	$(say) LD $@
+	$(link) -fsanitize=fuzzer $(FUZZ_LIBS)
+$(FUZZ:fuzz_%=$(B)/replay-%): $(B)/replay-%: $(B)/tests/fuzz/fuzz_%.o \
+    $(B)/tests/fuzz/replay.o
+	$(say) LD $@
+	$(link) $(FUZZ_LIBS)
+
+-include $(OBJECTS:.o=.d)
