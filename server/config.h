@@ -30,9 +30,6 @@
 #include "proto/proto.h"
 
 #define SLABD_VERSION "0.1"
-/* What `version` answers.  Clients parse three numbers and gate features by
- * them; what follows tells who really answers. */
-#define SLABD_WIRE_VERSION "1.6.45-slabd" SLABD_VERSION
 
 enum {
 	CONFIG_RUN = -1,    /* no exit status: go on and serve */
@@ -50,9 +47,8 @@ struct config {
 	unsigned item_max;	/* -I, bytes */
 	unsigned chunk_min;	/* -n */
 	double growth_factor;	/* -f; 1.25 if not given */
-	bool has_growth_factor; /* -f was given */
-	unsigned slab_sizes[CONFIG_SLAB_SIZES]; /* -o slab_sizes, ended by 0;
-						   [0] = 0: not given */
+	bool growth_factor_given; /* -f was given */
+	const unsigned *slab_sizes; /* -o slab_sizes, ended by 0, or NULL */
 	unsigned slab_chunk_max; /* -o, bytes; echoed only */
 	unsigned hashpower;	 /* -o; 0 = not given */
 	bool large_pages;	 /* -L: the memory limit is fixed, too */
@@ -80,7 +76,7 @@ struct config {
 
 	/* where */
 	unsigned port;		/* -p; 0 = no TCP, or CONFIG_PORT_ANY */
-	bool has_port;		/* -p was given */
+	bool port_given;	/* -p was given */
 	unsigned udp_port;	/* -U; 0 = off */
 	const char *listen;	/* all -l texts joined by commas, or NULL */
 	const char *inter;	/* what stats settings shows of it */
@@ -108,8 +104,8 @@ struct config {
 	unsigned warm_lru_pct;
 	double hot_max_factor;
 	double warm_max_factor;
-	unsigned temporary_ttl; /* 61 if not given, and then not used: */
-	bool has_temporary_ttl; /* temp_lru */
+	unsigned temporary_ttl; /* 61 if not given, and then not used */
+	bool temp_lru;		/* temporary_ttl was given */
 	bool lru_crawler;
 	unsigned lru_crawler_sleep;  /* microseconds; echoed only */
 	unsigned lru_crawler_tocrawl;	    /* echoed only */
@@ -125,7 +121,10 @@ struct config {
 	size_t read_buf_mem_limit; /* bytes */
 	bool inline_ascii_response;
 
-	char *joined_listen; /* ours to free, see listen */
+	/* config.c's own */
+	char *joined; /* what listen points to, to be freed */
+	unsigned sizes[CONFIG_SLAB_SIZES]; /* what slab_sizes points to */
+	const char *unused; /* where options without effect leave their value */
 };
 
 /* Defaults, then argv.  Help and version go to out, complaints to err. */
