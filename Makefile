@@ -109,10 +109,13 @@ T_SLAB  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/slab/*.c))
 T_PROTO := $(patsubst %.c,$(B)/%.o,$(wildcard tests/proto/*.c))
 T_SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/server/*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH   := $(patsubst bench/%.c,%,$(wildcard bench/*.c))
+# In bench/ a file with a main() is a program; the others go into each.
+BENCH   := $(patsubst bench/%.c,%,$(shell grep -ls '^main[[:punct:]]' bench/*.c))
+L_BENCH := $(filter-out $(BENCH:%=$(B)/bench/%.o),\
+	$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
 OBJECTS := $(SLAB) $(PROTO) $(SERVER) $(T_SLAB) $(T_PROTO) $(T_SERVER) \
 	$(FUZZ:%=$(B)/tests/fuzz/%.o) $(B)/tests/fuzz/replay.o \
-	$(BENCH:%=$(B)/bench/%.o)
+	$(BENCH:%=$(B)/bench/%.o) $(L_BENCH)
 UNIT    := $(if $(T_SLAB),$(B)/test-slab) $(if $(T_PROTO),$(B)/test-proto) \
 	$(if $(T_SERVER),$(B)/test-server)
 REPLAY  := $(FUZZ:fuzz_%=$(B)/replay-%)
@@ -150,7 +153,7 @@ run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
 
 check: # build and run all tests; the last line has the sum
 	$(call need,$(CHECK_PACKAGES),check)
-	@$(MAKE) all units replays
+	@$(MAKE) all $(B)/libserver.a units replays
 	@sh tests/check.sh
 
 units: $(UNIT)
@@ -166,6 +169,7 @@ asan tsan: # the unit tests and the server under a sanitizer
 
 lint: # the rules that a compiler cannot see
 	$(call need,$(RUN_PACKAGES) mandoc,$@)
+	@$(MAKE) all $(B)/libserver.a
 	@sh tests/lint.sh
 
 format: # rewrite the sources in style
@@ -277,7 +281,7 @@ $(B)/test-server: $(T_SERVER) $(THREE)
 	$(say) LD $@
 	$(link) $(CHECK_LIBS) $(LIB_LIBS)
 
-$(B)/bench/%: $(B)/bench/%.o $(THREE)
+$(BENCH:%=$(B)/bench/%): $(B)/bench/%: $(B)/bench/%.o $(L_BENCH) $(THREE)
 	$(say) LD $@
 	$(link) $(LIB_LIBS) -lm
 
