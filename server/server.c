@@ -5,7 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/admin.h"
+#include "server/detail.h"
 #include "server/host.h"
+#include "server/watch.h"
 
 enum { SECONDS_30_DAYS = 60 * 60 * 24 * 30 };
 
@@ -18,11 +21,12 @@ cache_settings(const struct config *config, uint64_t seed)
 	return (struct cache_config){
 		.memory_limit = config->memory_limit,
 		.fixed_limit = config->lock_memory || config->large_pages,
-		.growth_factor = config->growth_factor_given ?
+		.growth_factor = config->has_growth_factor ?
 		    config->growth_factor : 0,
 		.chunk_min = config->chunk_min,
 		.item_max = config->item_max,
-		.slab_sizes = config->slab_sizes,
+		.slab_sizes = config->slab_sizes[0] != 0 ?
+		    config->slab_sizes : NULL,
 		.shards = 0,
 		.seed = seed,
 		.index_start = config->hashpower ? 1u << config->hashpower : 0,
@@ -33,7 +37,8 @@ cache_settings(const struct config *config, uint64_t seed)
 		.warm_pct = config->warm_lru_pct,
 		.hot_factor = config->hot_max_factor,
 		.warm_factor = config->warm_max_factor,
-		.temporary_ttl = config->temp_lru ? config->temporary_ttl : 0,
+		.temporary_ttl = config->has_temporary_ttl ?
+		    config->temporary_ttl : 0,
 	};
 }
 
@@ -72,6 +77,16 @@ server_init(struct server *srv, const struct config *config, const char **why)
 		server_fini(srv);
 		return -1;
 	}
+	srv->admin = admin_new(config);
+	srv->detail = detail_new(config->prefix_delimiter[0]);
+	srv->watch = watch_new(config->watcher_logbuf, &srv->observing);
+	if (srv->admin == NULL || srv->detail == NULL || srv->watch == NULL) {
+		*why = "out of memory for the statistics";
+		server_fini(srv);
+		return -1;
+	}
+	if (config->detail_enabled)
+		atomic_store(&srv->observing, OBSERVE_DETAIL);
 	host_random(&seed, sizeof(seed));
 	settings = cache_settings(config, seed);
 	settings.shards = shards_for(config->threads);
@@ -88,6 +103,12 @@ server_fini(struct server *srv)
 {
 	if (srv->cache != NULL)
 		cache_free(&srv->cache);
+	if (srv->watch != NULL)
+		watch_free(&srv->watch);
+	if (srv->detail != NULL)
+		detail_free(&srv->detail);
+	if (srv->admin != NULL)
+		admin_free(&srv->admin);
 	free(srv->conns);
 	free(srv->hosts);
 	srv->conns = NULL;

@@ -18,16 +18,23 @@
 #include "server/config.h"
 #include "slab/cache.h"
 
-/* Clients parse three numbers out of it; the mark says who it really is. */
-#define SLABD_VERSION "0.1"
-#define SERVER_VERSION "1.6.45-slabd" SLABD_VERSION
-
-struct host;
+struct admin;
 struct detail;
+struct host;
+struct watch;
 
 /* What somebody wants to be told of every request: server.observing. */
 enum observing {
 	OBSERVE_DETAIL = 1, /* stats detail on */
+	/* somebody watches (watch.h) */
+	OBSERVE_FETCHERS = 2,
+	OBSERVE_MUTATIONS = 4,
+	OBSERVE_EVICTIONS = 8,
+	OBSERVE_CONNEVENTS = 16,
+	OBSERVE_DELETIONS = 32,
+	OBSERVE_SYSEVENTS = 64,
+	OBSERVE_ITEMS = OBSERVE_FETCHERS | OBSERVE_MUTATIONS |
+	    OBSERVE_EVICTIONS | OBSERVE_DELETIONS,
 };
 
 /* A connection as `stats conns` shows it, by file descriptor. */
@@ -57,7 +64,9 @@ struct server {
 	unsigned nhosts;
 	struct conn_info *conns; /* by fd */
 	unsigned nconns;
+	struct admin *admin;   /* what commands change while serving */
 	struct detail *detail; /* per-prefix counts */
+	struct watch *watch;   /* the watchers */
 	/* any thread, relaxed */
 	_Atomic unsigned observing; /* enum observing */
 	_Atomic int verbosity;

@@ -1,0 +1,377 @@
+/* conn.c - see conn.h. */
+#include "server/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum phase { CONN_READING, CONN_BLOCKED, CONN_ENDING };
+
+struct conn {
+	uv_poll_t poll; /* first: the close callback frees by it */
+	struct worker *worker;
+	struct conn_link link;
+	struct session session;
+	char *left;	/* input not yet served, nleft bytes */
+	uint32_t nleft;
+	uint32_t last_request; /* server seconds */
+	struct output *blocked; /* replies that the socket did not take */
+	int fd;
+	uint8_t phase; /* enum phase; one writer: enter() */
+	bool close_when_sent; /* quit, or refused */
+	bool draining;	      /* the server ends */
+};
+
+static void on_event(uv_poll_t *, int, int);
+
+struct conn_link *
+conn_links(struct conn *c)
+{
+	return &c->link;
+}
+
+uint32_t
+conn_last_request(const struct conn *c)
+{
+	return c->last_request;
+}
+
+bool
+conn_watches(const struct conn *c)
+{
+	return c->session.stream != NULL;
+}
+
+static struct conn_info *
+info(const struct conn *c)
+{
+	struct server *srv = worker_host(c->worker)->server;
+
+	return (unsigned)c->fd < srv->nconns ? &srv->conns[c->fd] : NULL;
+}
+
+static void
+show(const struct conn *c, enum conn_state state)
+{
+	struct conn_info *i = info(c);
+
+	if (i == NULL)
+		return;
+	atomic_store_explicit(&i->last_request, c->last_request,
+	    memory_order_relaxed);
+	atomic_store_explicit(&i->state, state, memory_order_relaxed);
+}
+
+static enum conn_state
+shown_state(const struct conn *c)
+{
+	if (c->phase == CONN_BLOCKED)
+		return CONN_MWRITE;
+	if (c->session.stream != NULL)
+		return CONN_WATCH;
+	switch (c->session.phase) {
+	case SESSION_VALUE:
+		return CONN_NREAD;
+	case SESSION_SKIP:
+		return CONN_SWALLOW;
+	default:
+		return CONN_NEW_CMD;
+	}
+}
+
+static void
+enter(struct conn *c, enum phase phase)
+{
+	assert(c->phase != CONN_ENDING && c->phase != phase);
+	c->phase = phase;
+}
+
+static void
+listen_for(struct conn *c, int events)
+{
+	if (uv_poll_start(&c->poll, events, on_event) != 0)
+		conn_close(c);
+}
+
+struct conn *
+conn_new(struct worker *w, int fd, enum proto_name proto)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || uv_poll_init(worker_loop(w), &c->poll, fd) != 0) {
+		free(c);
+		close(fd);
+		return NULL;
+	}
+	c->worker = w;
+	c->fd = fd;
+	c->last_request = worker_tick(w);
+	session_init(&c->session, proto);
+	c->session.fd = fd;
+	show(c, CONN_NEW_CMD);
+	listen_for(c, UV_READABLE);
+	return c;
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+	struct conn *c = (struct conn *)handle;
+
+	close(c->fd);
+	worker_forget(c->worker, c);
+	free(c);
+}
+
+void
+conn_close(struct conn *c)
+{
+	struct host *h = worker_host(c->worker);
+
+	if (c->phase == CONN_ENDING)
+		return;
+	enter(c, CONN_ENDING);
+	show(c, CONN_NONE);
+	session_fini(&c->session, h);
+	if (c->blocked != NULL)
+		output_free(&c->blocked, h->cache);
+	free(c->left);
+	c->left = NULL;
+	uv_close((uv_handle_t *)&c->poll, on_closed);
+}
+
+void
+conn_drain(struct conn *c)
+{
+	c->draining = true;
+	if (c->phase == CONN_READING)
+		conn_close(c);
+}
+
+/* ------------------------------------------------------------ writing */
+
+/* Sends what it can.  1: all, 0: the socket is full, -1: it is broken. */
+static int
+send_output(struct conn *c, struct output *o)
+{
+	struct host *h = worker_host(c->worker);
+	struct iovec iov[OUTPUT_IOV];
+
+	while (!output_empty(o)) {
+		unsigned n = output_iov(o, h->cache, iov, OUTPUT_IOV);
+		ssize_t sent = n == 1 ?
+		    write(c->fd, iov[0].iov_base, iov[0].iov_len) :
+		    writev(c->fd, iov, (int)n);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == EAGAIN ? 0 : -1;
+		count_up(&h->counters.bytes_written, (uint64_t)sent);
+		output_sent(o, h->cache, (size_t)sent);
+	}
+	return 1;
+}
+
+/* Keeps input for later.  false: no memory, the connection is closed. */
+static bool
+keep(struct conn *c, const char *in, size_t n)
+{
+	struct host *h = worker_host(c->worker);
+
+	assert(c->left == NULL);
+	if (n == 0)
+		return true;
+	c->left = malloc(n);
+	if (c->left == NULL) {
+		count_up(&h->counters.malloc_fails, 1);
+		conn_close(c);
+		return false;
+	}
+	memcpy(c->left, in, n);
+	c->nleft = (uint32_t)n;
+	return true;
+}
+
+/* The socket is full: the replies and the rest of the input wait here. */
+static void
+block(struct conn *c, const char *in, size_t n)
+{
+	struct host *h = worker_host(c->worker);
+
+	c->blocked = output_move(h->out);
+	if (c->blocked == NULL) {
+		count_up(&h->counters.malloc_fails, 1);
+		conn_close(c);
+		return;
+	}
+	if (!keep(c, in, n))
+		return;
+	enter(c, CONN_BLOCKED);
+	show(c, CONN_MWRITE);
+	listen_for(c, UV_WRITABLE);
+}
+
+/* ------------------------------------------------------------ reading */
+
+/*
+ * Serves n bytes of input; the host's output is empty before and after.  When
+ * it returns true the connection reads on.
+ */
+static bool
+serve(struct conn *c, const char *in, size_t n)
+{
+	struct host *h = worker_host(c->worker);
+
+	for (;;) {
+		size_t used;
+		enum session_verdict verdict = session_run(&c->session, h,
+		    in, n, &used);
+		int sent;
+
+		in += used;
+		n -= used;
+		if (verdict == SESSION_DROP) {
+			output_clear(h->out, h->cache);
+			conn_close(c);
+			return false;
+		}
+		sent = send_output(c, h->out);
+		if (verdict == SESSION_CLOSE)
+			c->close_when_sent = true;
+		if (sent == 0) {
+			block(c, in, n);
+			output_clear(h->out, h->cache);
+			return false;
+		}
+		if (sent < 0 || verdict == SESSION_CLOSE) {
+			output_clear(h->out, h->cache);
+			conn_close(c);
+			return false;
+		}
+		if (verdict == SESSION_MORE)
+			return keep(c, in, n);
+	}
+}
+
+/* The left-over input in front, then what the socket holds. */
+static ssize_t
+read_input(struct conn *c, char *input, size_t *have)
+{
+	ssize_t got;
+
+	if (c->nleft > 0)
+		memcpy(input, c->left, c->nleft);
+	got = read(c->fd, input + c->nleft, WORKER_INPUT - c->nleft);
+	if (got > 0)
+		*have = c->nleft + (size_t)got;
+	return got;
+}
+
+/* In the midst of a large value: into its item, and what follows it. */
+static ssize_t
+read_value(struct conn *c, char *input, size_t *have)
+{
+	struct host *h = worker_host(c->worker);
+	struct iovec iov[OUTPUT_IOV];
+	unsigned n = session_sink(&c->session, h, iov, OUTPUT_IOV - 1);
+	size_t room = 0;
+	ssize_t got;
+
+	assert(c->nleft == 0);
+	for (unsigned i = 0; i < n; i++)
+		room += iov[i].iov_len;
+	iov[n++] = (struct iovec){ input, WORKER_INPUT };
+	got = readv(c->fd, iov, (int)n);
+	if (got <= 0)
+		return got;
+	if ((size_t)got > room)
+		*have = (size_t)got - room;
+	session_sunk(&c->session, h, (size_t)got - *have);
+	return got;
+}
+
+static void
+on_readable(struct conn *c)
+{
+	struct host *h = worker_host(c->worker);
+	char *input = worker_input(c->worker);
+	struct iovec probe;
+	size_t have = 0;
+	ssize_t got;
+
+	c->last_request = worker_tick(c->worker);
+	got = session_sink(&c->session, h, &probe, 1) > 0 ?
+	    read_value(c, input, &have) : read_input(c, input, &have);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		conn_close(c);
+		return;
+	}
+	count_up(&h->counters.bytes_read, (uint64_t)got);
+	free(c->left);
+	c->left = NULL;
+	c->nleft = 0;
+	if (have == WORKER_INPUT)
+		count_up(&h->counters.conn_yields, 1);
+	if (serve(c, input, have))
+		show(c, shown_state(c));
+}
+
+/* The client has read some: send the rest, then serve what waited. */
+static void
+on_writable(struct conn *c)
+{
+	struct host *h = worker_host(c->worker);
+	char *input = worker_input(c->worker);
+	size_t n = c->nleft;
+	int sent = send_output(c, c->blocked);
+
+	if (sent == 0)
+		return;
+	if (sent < 0 || c->close_when_sent) {
+		conn_close(c);
+		return;
+	}
+	c->last_request = worker_tick(c->worker);
+	output_free(&c->blocked, h->cache);
+	enter(c, CONN_READING);
+	if (n > 0)
+		memcpy(input, c->left, n);
+	free(c->left);
+	c->left = NULL;
+	c->nleft = 0;
+	if (!serve(c, input, n))
+		return;
+	if (c->draining) {
+		conn_close(c);
+		return;
+	}
+	show(c, shown_state(c));
+	listen_for(c, UV_READABLE);
+}
+
+void
+conn_wake(struct conn *c)
+{
+	worker_tick(c->worker);
+	if (c->phase == CONN_READING && c->session.stream != NULL)
+		serve(c, NULL, 0);
+}
+
+static void
+on_event(uv_poll_t *poll, int status, int events)
+{
+	struct conn *c = (struct conn *)poll;
+
+	(void)events;
+	if (status < 0)
+		conn_close(c);
+	else if (c->phase == CONN_BLOCKED)
+		on_writable(c);
+	else if (c->phase == CONN_READING)
+		on_readable(c);
+}

@@ -1,0 +1,47 @@
+/* host.c - see host.h. */
+#include "server/host.h"
+
+#include <stdlib.h>
+
+#include <sodium.h>
+
+struct host *
+host_new(struct server *srv)
+{
+	struct host *h = aligned_alloc(64, (sizeof(*h) + 63) / 64 * 64);
+
+	if (h == NULL)
+		return NULL;
+	h->server = srv;
+	h->cache = srv->cache;
+	h->caller.now = SERVER_FIRST_SECOND;
+	h->caller.tally = &h->tally;
+	h->wake = NULL;
+	h->waker = NULL;
+	h->counters = (struct counters){ 0 };
+	h->tally = (struct cache_tally){ 0 };
+	for (unsigned i = 0; i < HOST_BATCH; i++)
+		h->batch[i].scratch = h->scratch[i];
+	h->out = output_new(HOST_OUTPUT);
+	if (h->out == NULL) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void
+host_free(struct host **hp)
+{
+	struct host *h = *hp;
+
+	*hp = NULL;
+	output_free(&h->out, h->cache);
+	free(h);
+}
+
+void
+host_random(void *bytes, size_t n)
+{
+	randombytes_buf(bytes, n);
+}

@@ -1,0 +1,59 @@
+/*
+ * host.h - what a session needs of the thread that it runs on.
+ *
+ * A worker has one host; so has a test, a fuzzer or the engine benchmark,
+ * which is how sessions run without a socket.
+ *
+ * Owns:    the output, the batch and its scratch space.
+ * Threads: its own only, but for the counters and the tally, which anyone may
+ *          read.
+ * Fails:   host_new() returns NULL without memory.
+ * Cost:    about 350 KiB of address space, touched as used.
+ */
+#ifndef SERVER_HOST_H
+#define SERVER_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/proto.h"
+#include "server/counters.h"
+#include "server/output.h"
+#include "server/server.h"
+#include "slab/cache.h"
+
+enum {
+	/* Requests looked at ahead: their memory latencies overlap.  More than
+	 * 32 outstanding misses gain nothing on current cores. */
+	HOST_BATCH = 32,
+	/* A batch never stops half way for want of room: each of its replies
+	 * is at most a head, a small value and a tail. */
+	HOST_REPLY_MAX = PROTO_REPLY_MAX + CACHE_SMALL_MAX + 64,
+	HOST_BATCH_MAX = HOST_BATCH * HOST_REPLY_MAX,
+	HOST_OUTPUT = HOST_BATCH_MAX + 64 * 1024,
+};
+
+struct host {
+	struct server *server;
+	struct cache *cache;
+	struct cache_caller caller; /* .now is set by whoever runs sessions */
+	struct output *out;
+	/* Any thread: have the idle streams of this host's sessions stepped
+	 * soon.  NULL where nobody listens. */
+	void (*wake)(struct host *);
+	void *waker; /* the worker, for wake() */
+	struct request batch[HOST_BATCH];
+	struct cache_key keys[HOST_BATCH];
+	char scratch[HOST_BATCH][PROTO_SCRATCH];
+	struct counters counters;
+	struct cache_tally tally;
+};
+
+struct host *host_new(struct server *);
+void host_free(struct host **);
+
+/* Random bytes for seeds. */
+void host_random(void *bytes, size_t n);
+
+#endif

@@ -1,0 +1,585 @@
+/* session.c - see session.h. */
+#include "server/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/command.h"
+
+/* A request whose value is still arriving, or is being thrown away. */
+struct held {
+	struct request req;
+	struct cache_key key;
+	struct cache_item *item; /* VALUE: reserved */
+	struct cache_cursor cursor;
+	uint32_t left;	/* VALUE: bytes of the value still to come */
+	uint64_t skip;	/* SKIP: bytes still to come */
+	uint8_t ntail;	/* of the line end after the value */
+	char tail[2];
+	char scratch[PROTO_SCRATCH];
+	char head[]; /* the request's line or packet head */
+};
+
+/* Why a batch ends. */
+enum stop {
+	STOP_FULL,   /* HOST_BATCH requests, or one that must be the last */
+	STOP_MORE,   /* the input holds no further one */
+	STOP_VALUE,  /* the next one's value is large */
+	STOP_REFUSE, /* the next one is refused */
+	STOP_DROP,
+};
+
+struct batch {
+	unsigned n;
+	enum stop stop;
+	const char *head; /* STOP_VALUE, STOP_REFUSE: of the next request */
+	size_t nhead;
+	size_t used; /* bytes of input, the next request's head included */
+};
+
+void
+session_init(struct session *s, enum proto_name proto)
+{
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+	parser_init(&s->parser, proto);
+}
+
+static void
+enter(struct session *s, enum session_phase phase)
+{
+	assert((s->phase == SESSION_HEAD) != (phase == SESSION_HEAD));
+	s->phase = phase;
+}
+
+static void
+drop_held(struct session *s, struct host *h)
+{
+	if (s->held == NULL)
+		return;
+	if (s->held->item != NULL)
+		cache_abandon(h->cache, &s->held->item);
+	free(s->held);
+	s->held = NULL;
+}
+
+void
+session_fini(struct session *s, struct host *h)
+{
+	drop_held(s, h);
+	if (s->stream != NULL) {
+		s->stream->end(s->stream, h);
+		s->stream = NULL;
+	}
+}
+
+/* ------------------------------------------------------------ replies */
+
+static void
+reply_value(struct session *s, struct call *c, const struct result *res)
+{
+	struct output *o = c->host->out;
+	enum proto_name proto = s->parser.proto;
+	char head[PROTO_REPLY_MAX];
+	char *out = output_at(o);
+	size_t n = (size_t)(proto_compose(proto, head, c->req, res) - head);
+
+	if (c->pinned != NULL) {
+		memcpy(out, head, n);
+		output_to(o, out + n);
+		output_pin(o, c->pinned, res->nvalue);
+		out += n;
+	} else {
+		/* The guess of where the head would end was wrong? */
+		if (out + n != c->dst)
+			memmove(out + n, c->dst, res->nvalue);
+		memcpy(out, head, n);
+		s->lead = (uint16_t)(n - c->req->nkey);
+		out += n + res->nvalue;
+	}
+	output_to(o, proto_tail(proto, out, c->req, res));
+}
+
+static void
+reply(struct session *s, struct call *c, const struct result *res)
+{
+	struct output *o = c->host->out;
+
+	if (res->has_value)
+		reply_value(s, c, res);
+	else
+		output_to(o, proto_compose(s->parser.proto, output_at(o),
+		    c->req, res));
+}
+
+static void
+run_request(struct session *s, struct host *h, struct request *req,
+    const struct cache_key *key, struct cache_item *reserved)
+{
+	struct call call = {
+		.session = s,
+		.host = h,
+		.req = req,
+		.key = key,
+		.dst = output_at(h->out) + s->lead + req->nkey,
+		.reserved = reserved,
+	};
+	struct result res;
+
+	res.status = STATUS_NOTHING;
+	res.has_value = false;
+	COMMANDS[req->op].run(&call, &res);
+	reply(s, &call, &res);
+	s->fresh = false;
+}
+
+/* Answers with a status alone. */
+static void
+answer_status(struct session *s, struct host *h, struct request *req,
+    enum status status)
+{
+	struct call call = { .session = s, .host = h, .req = req };
+	struct result res = { .status = status };
+
+	reply(s, &call, &res);
+	s->fresh = false;
+}
+
+/* ------------------------------------------------------------ held requests */
+
+static const char *
+moved(const char *p, const char *from, size_t n, const char *to)
+{
+	return p >= from && p < from + n ? to + (p - from) : p;
+}
+
+/* Copies a request so that it outlives the input. */
+static struct held *
+hold(struct session *s, struct host *h, const struct request *req,
+    const char *head, size_t nhead)
+{
+	struct held *held = malloc(sizeof(*held) + nhead);
+	enum command_shape shape = COMMANDS[req->op].shape;
+	struct request *r;
+
+	if (held == NULL) {
+		count_up(&h->counters.malloc_fails, 1);
+		return NULL;
+	}
+	r = &held->req;
+	*r = *req;
+	memcpy(held->head, head, nhead);
+	memcpy(held->scratch, req->scratch, PROTO_SCRATCH);
+	r->scratch = held->scratch;
+	if (command_has_key(r->op)) {
+		r->key = moved(req->key, head, nhead, held->head);
+		r->key = moved(r->key, req->scratch, PROTO_SCRATCH,
+		    held->scratch);
+	}
+	if (shape == SHAPE_META || shape == SHAPE_MSET)
+		for (unsigned i = 0; i < r->meta.nflags; i++)
+			r->meta.flags[i].at = moved(req->meta.flags[i].at,
+			    head, nhead, held->head);
+	held->item = NULL;
+	held->ntail = 0;
+	s->held = held;
+	return held;
+}
+
+/*
+ * Throws away what follows a request and answers then.  false: no memory even
+ * for that, the connection must go.
+ */
+static bool
+begin_skip(struct session *s, struct host *h, struct request *req,
+    const char *head, size_t nhead)
+{
+	struct held *held;
+
+	if (req->swallow == 0) {
+		answer_status(s, h, req, req->problem);
+		s->closing |= req->close;
+		return true;
+	}
+	held = hold(s, h, req, head, nhead);
+	if (held == NULL)
+		return false;
+	held->skip = req->swallow;
+	enter(s, SESSION_SKIP);
+	return true;
+}
+
+static void
+end_skip(struct session *s, struct host *h)
+{
+	struct held *held = s->held;
+
+	enter(s, SESSION_HEAD);
+	answer_status(s, h, &held->req, held->req.problem);
+	s->closing |= held->req.close;
+	drop_held(s, h);
+}
+
+static bool
+begin_value(struct session *s, struct host *h, struct request *req,
+    const char *head, size_t nhead)
+{
+	struct cache_key key = cache_key(h->cache, req->key, req->nkey);
+	struct cache_item *item = NULL;
+	struct held *held;
+	enum status problem;
+
+	problem = command_reserve(h, req, &key, &item);
+	if (problem != STATUS_STORED) {
+		req->problem = problem;
+		req->swallow = req->follow;
+		req->close = false;
+		return begin_skip(s, h, req, head, nhead);
+	}
+	held = hold(s, h, req, head, nhead);
+	if (held == NULL) {
+		cache_abandon(h->cache, &item);
+		return false;
+	}
+	held->key = key;
+	held->key.bytes = held->req.key;
+	held->item = item;
+	held->cursor = (struct cache_cursor){ 0 };
+	held->left = req->nvalue;
+	enter(s, SESSION_VALUE);
+	return true;
+}
+
+/* The value and its line end are there. */
+static void
+end_value(struct session *s, struct host *h)
+{
+	struct held *held = s->held;
+	struct cache_item *item = held->item;
+
+	enter(s, SESSION_HEAD);
+	if (!proto_value_ends(s->parser.proto, &held->req, held->tail)) {
+		answer_status(s, h, &held->req, STATUS_BAD_CHUNK);
+	} else {
+		held->item = NULL;
+		held->req.value = NULL;
+		run_request(s, h, &held->req, &held->key, item);
+	}
+	drop_held(s, h);
+}
+
+/* Takes what there is of the held value; returns the bytes used. */
+static size_t
+feed_value(struct session *s, struct host *h, const char *in, size_t n)
+{
+	struct held *held = s->held;
+	uint32_t ntail = held->req.follow - held->req.nvalue;
+	size_t used = 0;
+	char *to;
+
+	while (held->left > 0 && used < n) {
+		size_t got = cache_span(h->cache, held->item, &held->cursor,
+		    n - used, &to);
+
+		memcpy(to, in + used, got);
+		used += got;
+		held->left -= (uint32_t)got;
+	}
+	if (held->left > 0)
+		return used;
+	while (held->ntail < ntail && used < n)
+		held->tail[held->ntail++] = in[used++];
+	if (held->ntail == ntail)
+		end_value(s, h);
+	return used;
+}
+
+static size_t
+feed_skip(struct session *s, struct host *h, size_t n)
+{
+	struct held *held = s->held;
+	size_t used = n < held->skip ? n : (size_t)held->skip;
+
+	held->skip -= used;
+	if (held->skip == 0)
+		end_skip(s, h);
+	return used;
+}
+
+unsigned
+session_sink(struct session *s, struct host *h, struct iovec *iov,
+    unsigned max)
+{
+	struct cache_cursor cursor;
+	unsigned n = 0;
+	char *to;
+
+	if (s->phase != SESSION_VALUE || s->held->left == 0)
+		return 0;
+	cursor = s->held->cursor;
+	while (n < max && (iov[n].iov_len = cache_span(h->cache,
+	    s->held->item, &cursor, SIZE_MAX, &to)) > 0)
+		iov[n++].iov_base = to;
+	return n;
+}
+
+void
+session_sunk(struct session *s, struct host *h, size_t n)
+{
+	struct held *held = s->held;
+	char *to;
+
+	while (n > 0) {
+		size_t got = cache_span(h->cache, held->item, &held->cursor,
+		    n, &to);
+
+		n -= got;
+		held->left -= (uint32_t)got;
+	}
+	/* In binary nothing follows the value. */
+	if (held->left == 0 && held->req.follow == held->req.nvalue)
+		end_value(s, h);
+}
+
+/* ------------------------------------------------------------ batches */
+
+/*
+ * Takes a storage request's value if it is there.  true: it joins the batch.
+ */
+static bool
+take_value(struct session *s, struct request *req, const char *in, size_t n,
+    size_t *len, struct batch *b)
+{
+	if (cache_is_large(req->nkey, req->nvalue)) {
+		b->stop = STOP_VALUE;
+		b->head = in;
+		b->nhead = *len;
+		b->used += *len;
+		return false;
+	}
+	if (n - *len < req->follow) {
+		b->stop = STOP_MORE;
+		return false;
+	}
+	req->value = in + *len;
+	*len += req->follow;
+	req->problem = proto_value_ends(s->parser.proto, req,
+	    req->value + req->nvalue) ? STATUS_FOUND : STATUS_BAD_CHUNK;
+	return true;
+}
+
+static bool
+takes_value(enum op op)
+{
+	enum command_shape shape = COMMANDS[op].shape;
+
+	if (op == OP_SASL_AUTH || op == OP_SASL_STEP)
+		return true;
+	return shape == SHAPE_STORE || shape == SHAPE_CAS ||
+	    shape == SHAPE_MSET;
+}
+
+/* Parses as many requests as may be looked at ahead. */
+static void
+gather(struct session *s, struct host *h, const char *in, size_t n,
+    struct batch *b)
+{
+	while (b->n < HOST_BATCH) {
+		struct request *req = &h->batch[b->n];
+		const char *at = in + b->used;
+		size_t left = n - b->used;
+		size_t len = 0;
+
+		switch (proto_parse(&s->parser, at, left, req, &len)) {
+		case PARSE_MORE:
+			b->stop = STOP_MORE;
+			return;
+		case PARSE_CLOSE:
+			b->stop = STOP_DROP;
+			return;
+		case PARSE_REFUSE:
+			b->stop = STOP_REFUSE;
+			b->head = at;
+			b->nhead = len;
+			b->used += len;
+			return;
+		case PARSE_REQUEST:
+			break;
+		}
+		if (takes_value(req->op) &&
+		    !take_value(s, req, at, left, &len, b))
+			return;
+		if (command_has_key(req->op)) {
+			h->keys[b->n] = cache_key(h->cache, req->key,
+			    req->nkey);
+			cache_prefetch_bucket(h->cache, &h->keys[b->n]);
+		}
+		b->used += len;
+		b->n++;
+		/* May change what the next bytes mean. */
+		if (!command_has_key(req->op) && req->op != OP_END)
+			return;
+	}
+}
+
+static void
+run_batch(struct session *s, struct host *h, unsigned n)
+{
+	if (n > 1)
+		for (unsigned i = 0; i < n; i++)
+			if (command_has_key(h->batch[i].op))
+				cache_prefetch_item(h->cache, &h->keys[i]);
+	for (unsigned i = 0; i < n && !s->closing; i++) {
+		struct request *req = &h->batch[i];
+
+		if (takes_value(req->op) && req->problem != STATUS_FOUND)
+			answer_status(s, h, req, req->problem);
+		else
+			run_request(s, h, req, &h->keys[i], NULL);
+	}
+}
+
+/* A batch and what ended it.  Returns false when the input is used up. */
+static bool
+serve(struct session *s, struct host *h, const char *in, size_t n,
+    size_t *used, enum session_verdict *verdict)
+{
+	struct batch b = { 0 };
+	bool held = true;
+
+	gather(s, h, in, n, &b);
+	run_batch(s, h, b.n);
+	*used += b.used;
+	if (s->closing)
+		return true;
+	switch (b.stop) {
+	case STOP_FULL:
+		return true;
+	case STOP_MORE:
+		*verdict = SESSION_MORE;
+		return s->stream != NULL;
+	case STOP_DROP:
+		*verdict = SESSION_DROP;
+		return false;
+	case STOP_VALUE:
+		held = begin_value(s, h, &h->batch[b.n], b.head, b.nhead);
+		break;
+	case STOP_REFUSE:
+		held = begin_skip(s, h, &h->batch[b.n], b.head, b.nhead);
+		break;
+	}
+	*verdict = SESSION_CLOSE;
+	return held;
+}
+
+static bool
+has_room(const struct output *o)
+{
+	return output_room(o) >= HOST_BATCH_MAX &&
+	    o->npins + HOST_BATCH <= OUTPUT_PINS;
+}
+
+static enum stream_state
+run_stream(struct session *s, struct host *h)
+{
+	enum stream_state state = s->stream->step(s->stream, h);
+
+	if (state == STREAM_DONE) {
+		s->stream->end(s->stream, h);
+		s->stream = NULL;
+	}
+	return state;
+}
+
+enum session_verdict
+session_run(struct session *s, struct host *h, const char *in, size_t n,
+    size_t *used)
+{
+	enum session_verdict verdict = SESSION_MORE;
+
+	*used = 0;
+	s->fresh = output_empty(h->out);
+	for (;;) {
+		if (s->closing)
+			return SESSION_CLOSE;
+		if (!has_room(h->out))
+			return SESSION_FULL;
+		if (s->stream != NULL) {
+			if (run_stream(s, h) == STREAM_IDLE) {
+				*used = n;
+				return SESSION_MORE;
+			}
+			continue;
+		}
+		if (*used == n)
+			return SESSION_MORE;
+		switch (s->phase) {
+		case SESSION_VALUE:
+			*used += feed_value(s, h, in + *used, n - *used);
+			break;
+		case SESSION_SKIP:
+			*used += feed_skip(s, h, n - *used);
+			break;
+		case SESSION_HEAD:
+			if (!serve(s, h, in + *used, n - *used, used,
+			    &verdict))
+				return verdict;
+			break;
+		}
+	}
+}
+
+/* ------------------------------------------------------------ long answers */
+
+void
+session_stream(struct session *s, struct stream *stream)
+{
+	assert(s->stream == NULL);
+	s->stream = stream;
+}
+
+struct text_stream {
+	struct stream stream;
+	char *bytes;
+	size_t n, sent;
+};
+
+static enum stream_state
+step_text(struct stream *stream, struct host *h)
+{
+	struct text_stream *t = (struct text_stream *)stream;
+	size_t n = t->n - t->sent;
+
+	if (n > HOST_BATCH_MAX)
+		n = HOST_BATCH_MAX;
+	memcpy(output_at(h->out), t->bytes + t->sent, n);
+	output_to(h->out, output_at(h->out) + n);
+	t->sent += n;
+	return t->sent < t->n ? STREAM_MORE : STREAM_DONE;
+}
+
+static void
+end_text(struct stream *stream, struct host *h)
+{
+	struct text_stream *t = (struct text_stream *)stream;
+
+	(void)h;
+	free(t->bytes);
+	free(t);
+}
+
+void
+session_answer(struct session *s, struct host *h, char *bytes, size_t n)
+{
+	struct text_stream *t = malloc(sizeof(*t));
+
+	if (t == NULL) {
+		count_up(&h->counters.malloc_fails, 1);
+		free(bytes);
+		s->closing = true;
+		return;
+	}
+	*t = (struct text_stream){ { step_text, end_text }, bytes, n, 0 };
+	session_stream(s, &t->stream);
+}

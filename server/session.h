@@ -1,0 +1,90 @@
+/*
+ * session.h - one conversation: bytes in, replies out, no sockets.
+ *
+ *      HEAD ──a large value follows──▶ VALUE ──last byte──▶ HEAD
+ *       ├────refused, bytes to skip──▶ SKIP ───last byte──▶ HEAD
+ *       └────a long answer──▶ (stream) ──its last line────▶ HEAD
+ *
+ *      HEAD  -> VALUE  [begin_value]     VALUE -> HEAD  [end_value]
+ *      HEAD  -> SKIP   [begin_skip]      SKIP  -> HEAD  [end_skip]
+ *      VALUE -> SKIP   never: a value that is refused is refused at its head
+ *
+ * session_run() takes the input that has arrived, serves as many requests as
+ * it holds, a batch at a time, and leaves the replies in the host's output.
+ * A large value may instead be read straight into its item: session_sink()
+ * says where, session_sunk() how much.
+ *
+ * Owns:    while in VALUE or SKIP, a copy of the request's head, and the
+ *          reserved item; the stream.  Idle, nothing.
+ * Threads: the host's.
+ * Fails:   by replies and by the verdicts CLOSE and DROP.
+ * Cost:    see BUDGETS of bench/README.md; no malloc but for large values and
+ *          long answers.
+ */
+#ifndef SERVER_SESSION_H
+#define SERVER_SESSION_H
+
+#include <sys/uio.h>
+
+#include "proto/proto.h"
+#include "server/host.h"
+
+enum session_phase { SESSION_HEAD, SESSION_VALUE, SESSION_SKIP };
+
+enum session_verdict {
+	SESSION_MORE,  /* all that could be served was; pass on what was not
+			  used, with more behind it */
+	SESSION_FULL,  /* the output must be sent first; then call again */
+	SESSION_CLOSE, /* send the output, then close */
+	SESSION_DROP,  /* close at once, the output is not for sending */
+};
+
+struct session;
+
+/*
+ * A long answer, made piece by piece as the client reads it.  step() writes
+ * at most HOST_BATCH_MAX bytes to the output and says whether that was all;
+ * end() frees it, after the last step or when the client goes away.  An idle
+ * stream (a watcher that has seen everything) waits for host.wake(); input is
+ * thrown away meanwhile.
+ */
+enum stream_state { STREAM_DONE, STREAM_MORE, STREAM_IDLE };
+
+struct stream {
+	enum stream_state (*step)(struct stream *, struct host *);
+	void (*end)(struct stream *, struct host *);
+};
+
+struct session {
+	struct parser parser;
+	uint8_t phase; /* enum session_phase; one writer: enter() */
+	bool closing;  /* quit: nothing more is served */
+	bool fresh;    /* nothing was served since the last read */
+	uint16_t lead; /* bytes of the last hit's head, without the key: where
+			  the next one's value will most likely stand */
+	int fd;		    /* of the socket, -1 without: only to be named
+			  to watchers and by stats conns */
+	struct held *held;  /* VALUE, SKIP */
+	struct stream *stream;
+};
+
+void session_init(struct session *, enum proto_name);
+/* The client is gone. */
+void session_fini(struct session *, struct host *);
+
+enum session_verdict session_run(struct session *, struct host *,
+    const char *in, size_t n, size_t *used);
+
+/* In VALUE: where the next bytes of the value go, at most max vectors; 0
+ * otherwise.  Then say how many bytes came. */
+unsigned session_sink(struct session *, struct host *, struct iovec *,
+    unsigned max);
+void session_sunk(struct session *, struct host *, size_t n);
+
+/* A long answer follows; the session ends it. */
+void session_stream(struct session *, struct stream *);
+
+/* The answer is these bytes, malloc()ed; freed by the session. */
+void session_answer(struct session *, struct host *, char *bytes, size_t n);
+
+#endif
