@@ -31,7 +31,8 @@
  *        TOUCH   key exptime
  *        META    key flag*                          .meta
  *        MSET    key bytes flag*                    .meta, .value
- *        WORDS   any words; the handler reads them  .words
+ *        WORDS   any words; the handler reads them  .words, noreply, if it is
+ *                the last, still among them but already heeded in .quiet
  *        OTHER   not a text command
  * needs  what the user must be allowed: READ WRITE ADMIN, or OPEN for what is
  *        answered before login

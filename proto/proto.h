@@ -14,8 +14,13 @@
  * bytes again, from the first one on, with more behind them.
  *
  * `get a b c` is three requests, the last marked so.  A get line is looked at
- * as a whole while it is shorter than PROTO_LINE_WHOLE; of a longer one the
- * keys are handed out as they come, so that it costs no memory.
+ * as a whole if it fits PROTO_LINE_WHOLE; of a longer one the keys are handed
+ * out as they come, so that it costs no memory.  If blanks stand behind the
+ * last key of such a line, an OP_END closes it; bytes of it that mean nothing
+ * are a PARSE_REFUSE with STATUS_NOTHING.
+ *
+ * A request with a value to follow changes nothing in the parser: the caller
+ * may come back to its first byte when the value is there.
  *
  * Owns:    nothing.
  * Threads: any; a parser belongs to one connection.
@@ -48,7 +53,9 @@ struct parser {
 	enum proto_name proto; /* AUTO until the first byte */
 	/* inside a get line whose keys are being handed out */
 	bool in_keys;
+	bool long_line;	 /* ... PROTO_LINE_WHOLE or more: its end not seen */
 	bool skip_line;	 /* ... refused: drop the rest of it */
+	bool seen_key;	 /* ... it had one */
 	enum op op;
 	int64_t exptime;
 };

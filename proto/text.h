@@ -1,0 +1,31 @@
+/*
+ * text.h - the text protocol: lines to requests, results to lines.
+ *
+ * The words of the meta commands are recognised here; meta.h has the rest of
+ * their grammar.
+ *
+ * Owns:    nothing.
+ * Threads: any; a parser belongs to one connection.
+ * Fails:   by PARSE_REFUSE and PARSE_CLOSE.
+ * Cost:    get of one short key, parsed and its head composed: about 130
+ *          instructions; a further key of the line the same.
+ */
+#ifndef PROTO_TEXT_H
+#define PROTO_TEXT_H
+
+#include "proto/proto.h"
+
+/* See proto_parse(), proto_compose(), proto_tail(). */
+enum parse text_parse(struct parser *, const char *in, size_t n,
+    struct request *, size_t *used);
+char *text_compose(char *out, const struct request *, const struct result *);
+char *text_tail(char *out, const struct request *);
+
+/* The line of a status that has one, with its end, in spite of quiet. */
+char *text_put_status(char *out, enum status);
+
+char *text_stat(char *out, const char *name, size_t nname, const char *value,
+    size_t nvalue);
+char *text_stat_end(char *out);
+
+#endif
