@@ -131,6 +131,10 @@ enum op {
 	    0x04, "")                                                         \
 	X(BAD_MA_FLAG, "CLIENT_ERROR invalid or duplicate flag", NULL, 0x04,  \
 	    "")                                                               \
+	X(BAD_META_DELTA, "CLIENT_ERROR invalid numeric delta value", NULL,   \
+	    0x04, "")                                                         \
+	X(BAD_META_INITIAL, "CLIENT_ERROR invalid numeric initial value",     \
+	    NULL, 0x04, "")                                                   \
 	X(UNAUTHENTICATED, "CLIENT_ERROR unauthenticated", NULL, 0x20,        \
 	    "Auth failure.")                                                  \
 	X(AUTH_CONTINUE, NULL, NULL, 0x21, "")                                \
@@ -221,7 +225,7 @@ struct result {
 	uint64_t cas;
 	uint64_t number;
 	int64_t ttl;	 /* seconds left, -1 for none */
-	int64_t ttl_before; /* mg T: seconds left before it */
+	int64_t ttl_before; /* mg, ma T: seconds left before it */
 	uint32_t idle;	 /* seconds since last access */
 	const char *text; /* TEXT, AUTH_CONTINUE */
 	size_t ntext;
