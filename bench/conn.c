@@ -176,7 +176,7 @@ finish(struct lane *l, struct conn *c)
 }
 
 static _Noreturn void
-lost(const struct conn *c, const struct op *op, const char *p, size_t n)
+lost(const struct conn *c, const struct owed *op, const char *p, size_t n)
 {
 	fprintf(stderr,
 	    "load: unexpected reply to key %u, kind %u, "
@@ -186,9 +186,9 @@ lost(const struct conn *c, const struct op *op, const char *p, size_t n)
 }
 
 static void
-count(struct lane *l, const struct op *op, enum reply_kind kind, bool wrong)
+count(struct lane *l, const struct owed *op, enum reply_kind kind, bool wrong)
 {
-	if (op->kind == OP_END)
+	if (op->kind == OWED_END)
 		return;
 	l->counts.hits += kind == REPLY_HIT;
 	l->counts.misses += kind == REPLY_MISS || kind == REPLY_ABSENT;
@@ -217,7 +217,7 @@ take(struct lane *l, struct conn *c, const char *p, size_t n)
 	size_t at = 0;
 
 	while (c->op < c->end && at < n) {
-		const struct op *op = &pl->ops[c->op];
+		const struct owed *op = &pl->ops[c->op];
 		struct reply r;
 		enum reply_kind kind = reply_read(pl, op, p + at, n - at, &r);
 
@@ -252,7 +252,7 @@ take(struct lane *l, struct conn *c, const char *p, size_t n)
 static size_t
 take_tail(struct lane *l, struct conn *c, const char *p, size_t n)
 {
-	const struct op *op = &l->plan->ops[c->op];
+	const struct owed *op = &l->plan->ops[c->op];
 	size_t tail = c->tail;
 
 	if (n < tail)
@@ -317,7 +317,7 @@ account(struct lane *l, struct conn *c, uint32_t before)
 	uint64_t done = 0, now = clock_ns();
 
 	for (uint32_t i = before; i < c->op; i++)
-		done += l->plan->ops[i].kind != OP_END;
+		done += l->plan->ops[i].kind != OWED_END;
 	if (done > 0)
 		hist_add(&l->hist, now > c->since ? now - c->since : 0, done);
 	l->counts.ops += done;

@@ -170,19 +170,19 @@ key_room(const struct plan_config *c)
 }
 
 static char *
-note(struct plan *pl, char *p, enum op_kind kind, uint32_t key)
+note(struct plan *pl, char *p, enum owed_kind kind, uint32_t key)
 {
-	struct op *op = &pl->ops[pl->nops++];
+	struct owed *op = &pl->ops[pl->nops++];
 
 	op->kind = (uint8_t)kind;
 	op->key = key;
 	op->size = size_of(&pl->config, key);
 	op->name = (uint32_t)(p - pl->bytes);
-	return kind == OP_END ? p : put_key(p, &pl->config, key);
+	return kind == OWED_END ? p : put_key(p, &pl->config, key);
 }
 
 static char *
-put_get(struct plan *pl, char *p, uint32_t key, enum op_kind kind)
+put_get(struct plan *pl, char *p, uint32_t key, enum owed_kind kind)
 {
 	const struct plan_config *c = &pl->config;
 
@@ -192,9 +192,9 @@ put_get(struct plan *pl, char *p, uint32_t key, enum op_kind kind)
 		return put(p, "\r\n");
 	case PLAN_META:
 		p = note(pl, put(p, "mg "), kind, key);
-		return put(p, kind == OP_QUIET ? " k v q\r\n" : " v\r\n");
+		return put(p, kind == OWED_QUIET ? " k v q\r\n" : " v\r\n");
 	case PLAN_BINARY:
-		p = put_header(p, kind == OP_QUIET ? BIN_GETQ : BIN_GET,
+		p = put_header(p, kind == OWED_QUIET ? BIN_GETQ : BIN_GET,
 		    c->key_len, 0, 0, key);
 		return note(pl, p, kind, key);
 	}
@@ -210,11 +210,11 @@ put_set(struct plan *pl, char *p, uint32_t key)
 
 	switch (c->proto) {
 	case PLAN_TEXT:
-		p = note(pl, put(p, "set "), OP_SET, key);
+		p = note(pl, put(p, "set "), OWED_SET, key);
 		p += sprintf(p, " 0 %u %u\r\n", c->ttl, n);
 		return put(put_value(p, key, n), "\r\n");
 	case PLAN_META:
-		p = note(pl, put(p, "ms "), OP_SET, key);
+		p = note(pl, put(p, "ms "), OWED_SET, key);
 		p += c->ttl ? sprintf(p, " %u T%u\r\n", n, c->ttl)
 			    : sprintf(p, " %u\r\n", n);
 		return put(put_value(p, key, n), "\r\n");
@@ -222,7 +222,7 @@ put_set(struct plan *pl, char *p, uint32_t key)
 		p = put_header(p, BIN_SET, c->key_len, 8, n, key);
 		memset(p, 0, 4);
 		memcpy(p + 4, &ttl, 4);
-		return put_value(note(pl, p + 8, OP_SET, key), key, n);
+		return put_value(note(pl, p + 8, OWED_SET, key), key, n);
 	}
 	return p;
 }
@@ -238,9 +238,9 @@ put_multiget(struct plan *pl, char *p, const struct zipf *z, uint64_t *rng)
 		uint32_t key = draw_key(c, z, rng);
 
 		if (c->proto == PLAN_TEXT)
-			p = note(pl, put(p, " "), OP_QUIET, key);
+			p = note(pl, put(p, " "), OWED_QUIET, key);
 		else
-			p = put_get(pl, p, key, OP_QUIET);
+			p = put_get(pl, p, key, OWED_QUIET);
 	}
 	if (c->proto == PLAN_TEXT)
 		p = put(p, "\r\n");
@@ -248,7 +248,7 @@ put_multiget(struct plan *pl, char *p, const struct zipf *z, uint64_t *rng)
 		p = put(p, "mn\r\n");
 	else
 		p = put_header(p, BIN_NOOP, 0, 0, 0, 0);
-	return note(pl, p, OP_END, 0);
+	return note(pl, p, OWED_END, 0);
 }
 
 static char *
@@ -263,7 +263,7 @@ put_request(struct plan *pl, char *p, const struct zipf *z, uint64_t *rng)
 		set = plan_mix((*rng)++) % 100 < c->set_percent;
 	if (set)
 		return put_set(pl, p, draw_key(c, z, rng));
-	return put_get(pl, p, draw_key(c, z, rng), OP_GET);
+	return put_get(pl, p, draw_key(c, z, rng), OWED_GET);
 }
 
 /* ------------------------------------------------------------ building */

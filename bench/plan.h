@@ -5,7 +5,7 @@
  *   batches  |<-------- batch 0 ---------->|<-------- batch 1 ------->|
  *   ops      |07 |31 |...                  |12 |...
  *
- * A batch is what one send() takes: depth requests.  An op is one reply that
+ * A batch is what one send() takes: depth requests.  An op (struct owed) is one reply that
  * the peer owes for it (or, of a quiet request, may owe).  Because all of it
  * stands ready in memory, sending costs one system call and no more, and the
  * generator stays cheaper than the server that it measures.
@@ -53,17 +53,17 @@ struct plan_config {
 	uint64_t seed;
 };
 
-enum op_kind {
-	OP_GET,   /* a hit or a miss must come */
-	OP_QUIET, /* a hit may come */
-	OP_SET,
-	OP_END, /* closes a run of quiet ones; counts as no operation */
+enum owed_kind {
+	OWED_GET,   /* a hit or a miss must come */
+	OWED_QUIET, /* a hit may come */
+	OWED_SET,
+	OWED_END, /* closes a run of quiet ones; counts as no operation */
 };
 
-struct op {
+struct owed {
 	uint32_t key;  /* its number */
 	uint32_t name; /* where its name stands in bytes */
-	uint8_t kind;  /* enum op_kind */
+	uint8_t kind;  /* enum owed_kind */
 	uint8_t size;  /* index in config.sizes */
 };
 
@@ -76,7 +76,7 @@ struct batch {
 struct plan {
 	struct plan_config config;
 	char *bytes;
-	struct op *ops;
+	struct owed *ops;
 	struct batch *batches;
 	uint32_t nbytes, nops, nbatches;
 	size_t room_bytes, room_ops, room_batches;

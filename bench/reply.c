@@ -23,15 +23,15 @@ number_is(const char *p, uint32_t n, char after)
 }
 
 static size_t
-trailer_len(const struct plan *pl, const struct op *op)
+trailer_len(const struct plan *pl, const struct owed *op)
 {
 	if (pl->config.proto == PLAN_BINARY)
 		return 0;
-	return pl->config.proto == PLAN_TEXT && op->kind == OP_GET ? 7 : 2;
+	return pl->config.proto == PLAN_TEXT && op->kind == OWED_GET ? 7 : 2;
 }
 
 static enum reply_kind
-hit(const struct plan *pl, const struct op *op, const char *p,
+hit(const struct plan *pl, const struct owed *op, const char *p,
     const char *value, size_t avail, struct reply *r)
 {
 	uint32_t n = pl->config.sizes[op->size];
@@ -77,7 +77,7 @@ line_is(const char *p, size_t avail, const char *line, enum reply_kind kind,
 
 /* "VALUE key 0 size\r\n" */
 static enum reply_kind
-text_hit(const struct plan *pl, const struct op *op, const char *p,
+text_hit(const struct plan *pl, const struct owed *op, const char *p,
     size_t avail, struct reply *r)
 {
 	unsigned nkey = pl->config.key_len;
@@ -89,7 +89,7 @@ text_hit(const struct plan *pl, const struct op *op, const char *p,
 	if (avail < 6 + nkey + 3 || memcmp(p, "VALUE ", 6) != 0)
 		return REPLY_LOST;
 	if (memcmp(p + 6, pl->bytes + op->name, nkey) != 0)
-		return op->kind == OP_QUIET ? REPLY_ABSENT : REPLY_LOST;
+		return op->kind == OWED_QUIET ? REPLY_ABSENT : REPLY_LOST;
 	if (memcmp(q, " 0 ", 3) != 0)
 		return REPLY_LOST;
 	q = number_is(q + 3, pl->config.sizes[op->size], '\r');
@@ -99,21 +99,21 @@ text_hit(const struct plan *pl, const struct op *op, const char *p,
 }
 
 static enum reply_kind
-text_read(const struct plan *pl, const struct op *op, const char *p,
+text_read(const struct plan *pl, const struct owed *op, const char *p,
     size_t avail, struct reply *r)
 {
-	switch ((enum op_kind)op->kind) {
-	case OP_GET:
+	switch ((enum owed_kind)op->kind) {
+	case OWED_GET:
 		if (*p == 'V')
 			return text_hit(pl, op, p, avail, r);
 		return line_is(p, avail, "END\r\n", REPLY_MISS, r);
-	case OP_QUIET:
+	case OWED_QUIET:
 		if (*p == 'V')
 			return text_hit(pl, op, p, avail, r);
 		return REPLY_ABSENT;
-	case OP_SET:
+	case OWED_SET:
 		return line_is(p, avail, "STORED\r\n", REPLY_STORED, r);
-	case OP_END:
+	case OWED_END:
 		return line_is(p, avail, "END\r\n", REPLY_END, r);
 	}
 	return REPLY_LOST;
@@ -121,10 +121,10 @@ text_read(const struct plan *pl, const struct op *op, const char *p,
 
 /* "VA size\r\n" or "VA size kkey\r\n" */
 static enum reply_kind
-meta_hit(const struct plan *pl, const struct op *op, const char *p,
+meta_hit(const struct plan *pl, const struct owed *op, const char *p,
     size_t avail, struct reply *r)
 {
-	bool quiet = op->kind == OP_QUIET;
+	bool quiet = op->kind == OWED_QUIET;
 	unsigned nkey = pl->config.key_len;
 	const char *eol =
 	    memchr(p, '\n', avail < ERROR_LINE ? avail : ERROR_LINE);
@@ -145,28 +145,28 @@ meta_hit(const struct plan *pl, const struct op *op, const char *p,
 }
 
 static enum reply_kind
-meta_read(const struct plan *pl, const struct op *op, const char *p,
+meta_read(const struct plan *pl, const struct owed *op, const char *p,
     size_t avail, struct reply *r)
 {
-	switch ((enum op_kind)op->kind) {
-	case OP_GET:
+	switch ((enum owed_kind)op->kind) {
+	case OWED_GET:
 		if (*p == 'V')
 			return meta_hit(pl, op, p, avail, r);
 		return line_is(p, avail, "EN\r\n", REPLY_MISS, r);
-	case OP_QUIET:
+	case OWED_QUIET:
 		if (*p == 'V')
 			return meta_hit(pl, op, p, avail, r);
 		return REPLY_ABSENT;
-	case OP_SET:
+	case OWED_SET:
 		return line_is(p, avail, "HD\r\n", REPLY_STORED, r);
-	case OP_END:
+	case OWED_END:
 		return line_is(p, avail, "MN\r\n", REPLY_END, r);
 	}
 	return REPLY_LOST;
 }
 
 static enum reply_kind
-binary_read(const struct plan *pl, const struct op *op, const char *p,
+binary_read(const struct plan *pl, const struct owed *op, const char *p,
     size_t avail, struct reply *r)
 {
 	uint32_t body, opaque;
@@ -180,11 +180,11 @@ binary_read(const struct plan *pl, const struct op *op, const char *p,
 	memcpy(&opaque, p + 12, 4);
 	body = ntohl(body);
 	status = (unsigned char)p[6] << 8 | (unsigned char)p[7];
-	if (op->kind == OP_QUIET && (p[1] == BIN_NOOP || opaque != op->key))
+	if (op->kind == OWED_QUIET && (p[1] == BIN_NOOP || opaque != op->key))
 		return REPLY_ABSENT;
-	if (op->kind == OP_END && p[1] != BIN_NOOP)
+	if (op->kind == OWED_END && p[1] != BIN_NOOP)
 		return REPLY_LOST;
-	if (op->kind != OP_END && opaque != op->key)
+	if (op->kind != OWED_END && opaque != op->key)
 		return REPLY_LOST;
 	r->nbytes = BINARY_HEADER + body;
 	if (status != 0) {
@@ -192,9 +192,9 @@ binary_read(const struct plan *pl, const struct op *op, const char *p,
 			return REPLY_MORE;
 		return status == 1 ? REPLY_MISS : REPLY_ERROR;
 	}
-	if (op->kind == OP_END)
+	if (op->kind == OWED_END)
 		return REPLY_END;
-	if (op->kind == OP_SET)
+	if (op->kind == OWED_SET)
 		return REPLY_STORED;
 	if (body != BINARY_FLAGS + pl->config.sizes[op->size])
 		return REPLY_LOST;
@@ -202,7 +202,7 @@ binary_read(const struct plan *pl, const struct op *op, const char *p,
 }
 
 enum reply_kind
-reply_read(const struct plan *pl, const struct op *op, const char *p,
+reply_read(const struct plan *pl, const struct owed *op, const char *p,
     size_t avail, struct reply *r)
 {
 	r->wrong = false;
@@ -220,7 +220,7 @@ reply_read(const struct plan *pl, const struct op *op, const char *p,
 
 bool
 reply_tail_ok(
-    const struct plan *pl, const struct op *op, const char *tail, size_t n)
+    const struct plan *pl, const struct owed *op, const char *tail, size_t n)
 {
 	uint32_t size = pl->config.sizes[op->size];
 	uint32_t look = size < REPLY_VALUE_BYTES ? size : REPLY_VALUE_BYTES;

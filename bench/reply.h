@@ -36,11 +36,11 @@ struct reply {
 enum { REPLY_TAIL_MAX = 16, REPLY_VALUE_BYTES = 8 };
 
 /* avail bytes at p; r is set unless MORE, ABSENT or LOST. */
-enum reply_kind reply_read(const struct plan *, const struct op *,
+enum reply_kind reply_read(const struct plan *, const struct owed *,
     const char *p, size_t avail, struct reply *r);
 
 /* The last r->tail bytes of a hit: the value's last ones and what follows. */
 bool reply_tail_ok(
-    const struct plan *, const struct op *, const char *tail, size_t n);
+    const struct plan *, const struct owed *, const char *tail, size_t n);
 
 #endif
