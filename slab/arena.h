@@ -2,15 +2,17 @@
  * arena.h - one mapping of address space, handed out page by page.
  *
  *      base                                                    base + reserved
- *      |page 0|page 1|page 2|  ...  |page used-1|  never touched  ...        |
+ *      |  --  |page 1|page 2|  ...  |page touched-1|  never touched  ...     |
  *
  * A page is 64 KiB and belongs to one size class at a time.  Small pages let
  * memory follow the load: with memcached's 1 MiB a class cannot own less than
- * a sixty-fourth of a 64 MB cache.  The first unit of page 0 is never handed
- * out, so handle 0 can mean nothing.
+ * a sixty-fourth of a 64 MB cache.  Page 0 is never handed out nor touched, so
+ * handle 0 can mean nothing.
  *
  * Space is reserved without being committed; memory is touched only as pages
- * are taken, and huge pages are asked for.  The limit counts pages in use and
+ * are taken, and huge pages are asked for beyond the first 2 MB, so that an
+ * empty server stays small.  When the system refuses much address space, less
+ * is reserved, down to the limit.  The limit counts pages in use and
  * what is charged on top (the index, beyond what memcached's own hash table
  * would take, one sixteenth of the limit).
  *
@@ -20,7 +22,7 @@
  *
  * Owns:    the mapping and the table of pages.
  * Threads: arena_take(), arena_give() and arena_set_limit() take the arena's
- *          lock; the accessors need none.
+ *          lock; the others need none.
  * Fails:   arena_take() returns ARENA_NONE at the limit.
  * Cost:    O(1); arena_set_limit() down returns memory, O(free pages).
  */
@@ -40,7 +42,7 @@ enum {
 #define ARENA_NONE UINT32_MAX
 
 /* What is known of a page.  Guarded by the lock of its class, or by the
- * arena's while it is in none; class_id may be read without. */
+ * arena's while it is in none; class_id may be read (acquire) without. */
 struct page {
 	_Atomic uint8_t class_id; /* 0 = in no class */
 	_Atomic uint8_t draining; /* being emptied: give nothing out of it */
@@ -55,30 +57,46 @@ struct arena {
 	unsigned unit_shift;
 	struct page *pages; /* reserved like the arena, touched as used */
 	struct lock lock; /* guards from here ... */
-	uint32_t touched;   /* pages ever taken */
-	uint32_t in_use;    /* pages in a class */
-	uint32_t free_head; /* taken once, given back */
-	uint32_t nfree;
-	size_t limit;	    /* bytes */
-	/* ... to here */
-	_Atomic size_t charged; /* bytes of the index; relaxed */
+	_Atomic uint32_t touched; /* pages ever taken are below this one */
+	uint32_t warm_head; /* given back, memory kept; or ARENA_NONE */
+	uint32_t cold_head; /* given back, memory returned */
+	uint32_t nwarm, ncold;
+	/* ... to here; the rest may be read without */
+	_Atomic uint32_t in_use; /* pages in a class */
+	_Atomic size_t limit;	 /* bytes */
+	_Atomic size_t charged;	 /* bytes of the index; relaxed */
 };
 
 /* fixed: never to be raised above limit.  Returns 0, or -1 with *why. */
 int arena_init(struct arena *, size_t limit, bool fixed, const char **why);
 void arena_fini(struct arena *);
 
-/* A page number, its entry zeroed but for class_id; or ARENA_NONE. */
-uint32_t arena_take(struct arena *, unsigned class_id);
+/*
+ * A page number, its entry zeroed; or ARENA_NONE.  Its bytes are whatever was
+ * there: set class_id (release) only when every chunk of it has a true state,
+ * for somebody may walk it from then on.
+ */
+uint32_t arena_take(struct arena *);
 void arena_give(struct arena *, uint32_t page);
 
 /* false beyond what is reserved.  Lowering it does not take pages back from
  * classes: arena_excess() says how many they must give. */
 bool arena_set_limit(struct arena *, size_t limit);
 uint32_t arena_excess(struct arena *);
-/* Pages that could still be taken. */
+/* Pages that could still be taken.  Takes no lock: a hint under traffic. */
 uint32_t arena_room(struct arena *);
 void arena_charge(struct arena *, ptrdiff_t bytes);
+/* Aborts unless the lists of free pages and the counts agree. */
+void arena_check(struct arena *);
+
+/*
+ * Zeroed address space, aligned to 2 MB and committed as it is touched; NULL
+ * if refused.  arena_map_huge() asks for huge pages in [from, to) but for the
+ * first 2 MB.  The same bytes go to arena_unmap().
+ */
+void *arena_map(size_t bytes);
+void arena_map_huge(void *from, void *to);
+void arena_unmap(void *, size_t bytes);
 
 static inline void *
 arena_at(const struct arena *a, handle h)
@@ -102,7 +120,7 @@ static inline unsigned
 arena_class_of(const struct arena *a, handle h)
 {
 	return atomic_load_explicit(&a->pages[arena_page_of(a, h)].class_id,
-	    memory_order_relaxed);
+	    memory_order_acquire);
 }
 
 #endif

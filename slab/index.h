@@ -2,24 +2,28 @@
  * index.h - from a key's hash to handles: linear hashing in cache lines.
  *
  *      struct bucket, 64 bytes, one cache line:
- *        tag[10]     16 bits of the hash each, 0-filled where free
+ *        tag[10]     16 bits of the hash each, 0 where free
  *        entry[10]   handles, 0 = free slot
- *        overflow    number of a further bucket, 0 = none
+ *        overflow    line of a further bucket, 0 = none
  *
  * A lookup reads the bucket, compares ten tags at once and yields the handles
  * whose tag matches; the caller compares keys.  So it costs two cache misses,
  * the bucket and the item.
  *
  * Linear hashing grows one bucket at a time: when the slots are 83 % full
- * (a longer chain costs more than the memory saves), the bucket at `split`
+ * (a longer chain costs more than the memory saves), the next bucket in turn
  * is divided in two.  Memory is thus always in proportion to the items, about
  * 8 bytes each; there is no doubling, no second table, and no long pause.
  * Dividing needs the hash of what stands in the bucket: the caller's
- * index_hash_fn reads the key again.
+ * index_hash_fn reads the key again.  The items of the bucket that comes next
+ * are fetched one step ahead.
  *
  * All shards' indexes share one reservation of address space, bucket b of
  * shard s at line b << shard_bits | s, so that together they are dense and
- * huge pages serve them.
+ * huge pages serve them.  Overflow buckets lie behind, for whoever needs one:
+ *
+ *      line 0              nmain                  nlines
+ *      | main buckets ...  | overflow buckets ... |
  *
  * Owns:    buckets; never items.
  * Threads: the caller holds the lock of the shard that owns the index; only
@@ -32,11 +36,35 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "slab/arena.h"
+#include "slab/hash.h"
 
-/* What all shards' indexes share. */
-struct index_space;
+enum {
+	INDEX_SLOTS = 10,    /* of a bucket */
+	INDEX_CHAIN_MAX = 8, /* buckets in a chain; a sane one has two */
+};
+
+struct index_bucket {
+	_Alignas(64) uint16_t tag[INDEX_SLOTS];
+	handle entry[INDEX_SLOTS];
+	uint32_t overflow;
+};
+_Static_assert(sizeof(struct index_bucket) == 64, "a bucket is a cache line");
+
+/* What all shards' indexes share.  Fixed but for overflow_next. */
+struct index_space {
+	struct index_bucket *lines;
+	struct arena *charge;
+	unsigned shard_bits;
+	uint32_t nmain, nlines;
+	_Atomic uint32_t overflow_next; /* first line never given out */
+};
+
+/* items_max: the most items that all shards together can ever hold. */
 struct index_space *index_space_new(unsigned shards, uint64_t items_max,
     struct arena *charge, const char **why);
 void index_space_free(struct index_space **);
@@ -45,15 +73,20 @@ void index_space_free(struct index_space **);
 typedef uint64_t index_hash_fn(const void *arg, handle);
 
 struct index {
+	/* fixed */
+	struct index_bucket *lines; /* the space's */
 	struct index_space *space;
 	index_hash_fn *hash_of;
 	const void *arg;
-	uint64_t items;
 	uint32_t shard;
-	uint32_t level; /* 1 << level buckets before the split began */
-	uint32_t split; /* the next bucket to divide */
+	uint32_t shard_bits;
+	/* guarded by the shard's lock; mask and count may be peeked at */
+	_Atomic uint32_t mask;	/* count <= mask + 1 <= 2 * count */
+	_Atomic uint32_t count; /* buckets; count - (mask + 1) / 2 divides */
 	uint32_t overflow_free; /* list of overflow buckets given back */
-	uint64_t overflow_used;
+	uint32_t overflow_used;
+	uint64_t items;
+	uint64_t grow_at; /* items at which a bucket is divided */
 };
 
 void index_init(struct index *, struct index_space *, unsigned shard,
@@ -71,26 +104,132 @@ void index_init(struct index *, struct index_space *, unsigned shard,
  */
 struct index_probe {
 	uint32_t line;	/* of the bucket looked at */
+	uint32_t prev;	/* the one before it in the chain */
 	uint32_t matches; /* bits of slots not yet returned */
 	uint32_t slot;	/* returned last */
 	uint16_t tag;
 };
-struct index_probe index_probe(const struct index *, uint64_t hash);
-handle index_next(const struct index *, struct index_probe *);
-void index_replace(struct index *, const struct index_probe *, handle);
-void index_remove(struct index *, const struct index_probe *);
 
+/* 0 marks a free slot, so no key has it. */
+static inline uint16_t
+index_tag(uint64_t hash)
+{
+	uint16_t tag = hash_tag(hash);
+
+	return tag != 0 ? tag : 1;
+}
+
+/* Bit i is set where tag[i] is tag.  Always inlined, so that index_peek() alone
+ * decides that TSan shall not look at it. */
+__attribute__((always_inline)) static inline uint32_t
+index_match(const struct index_bucket *b, uint16_t tag)
+{
+#if defined(__SSE2__)
+	const __m128i want = _mm_set1_epi16((short)tag);
+	const __m128i *at = (const __m128i *)(const void *)b->tag;
+	__m128i lo = _mm_cmpeq_epi16(_mm_load_si128(at), want);
+	__m128i hi = _mm_cmpeq_epi16(_mm_load_si128(at + 1), want);
+
+	/* the second load reaches into entry[] */
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(lo, hi)) &
+	    ((1 << INDEX_SLOTS) - 1);
+#else
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < INDEX_SLOTS; i++)
+		bits |= (uint32_t)(b->tag[i] == tag) << i;
+	return bits;
+#endif
+}
+
+static inline uint32_t
+index_buckets(const struct index *ix)
+{
+	return atomic_load_explicit(&ix->count, memory_order_relaxed);
+}
+
+/* The line of bucket b; then of the bucket that a hash belongs to. */
+static inline uint32_t
+index_line(const struct index *ix, uint32_t b)
+{
+	return b << ix->shard_bits | ix->shard;
+}
+
+/* However mask and count are torn for one who holds no lock, it is a line of
+ * a bucket that exists. */
+static inline uint32_t
+index_home(const struct index *ix, uint64_t hash)
+{
+	uint32_t mask = atomic_load_explicit(&ix->mask, memory_order_relaxed);
+	uint32_t b = hash_bucket(hash) & mask;
+
+	return index_line(ix, b < index_buckets(ix) ? b : b & mask >> 1);
+}
+
+static inline struct index_probe
+index_probe(const struct index *ix, uint64_t hash)
+{
+	struct index_probe p;
+
+	p.tag = index_tag(hash);
+	p.line = p.prev = index_home(ix, hash);
+	p.matches = index_match(&ix->lines[p.line], p.tag);
+	p.slot = 0;
+	return p;
+}
+
+static inline handle
+index_next(const struct index *ix, struct index_probe *p)
+{
+	const struct index_bucket *b = &ix->lines[p->line];
+
+	while (p->matches == 0) {
+		if (b->overflow == 0)
+			return 0;
+		p->prev = p->line;
+		p->line = b->overflow;
+		b = &ix->lines[p->line];
+		p->matches = index_match(b, p->tag);
+	}
+	p->slot = (uint32_t)__builtin_ctz(p->matches);
+	p->matches &= p->matches - 1;
+	return b->entry[p->slot];
+}
+
+static inline void
+index_replace(struct index *ix, const struct index_probe *p, handle h)
+{
+	ix->lines[p->line].entry[p->slot] = h;
+}
+
+void index_remove(struct index *, const struct index_probe *);
 bool index_insert(struct index *, uint64_t hash, handle);
 
 /* Hints: the bucket's line; then the first handle whose tag matches (0 if
  * none), possibly stale or torn, never to be trusted. */
-void index_prefetch(const struct index *, uint64_t hash);
-handle index_peek(const struct index *, uint64_t hash);
+static inline void
+index_prefetch(const struct index *ix, uint64_t hash)
+{
+	__builtin_prefetch(&ix->lines[index_home(ix, hash)]);
+}
+
+/* Races by intent. */
+__attribute__((no_sanitize("thread"))) static inline handle
+index_peek(const struct index *ix, uint64_t hash)
+{
+	const struct index_bucket *b = &ix->lines[index_home(ix, hash)];
+	uint32_t matches = index_match(b, index_tag(hash));
+
+	if (matches != 0)
+		return b->entry[__builtin_ctz(matches)];
+	if (b->overflow != 0)
+		__builtin_prefetch(&ix->lines[b->overflow]);
+	return 0;
+}
 
 /* All handles of bucket n (overflow included) into list; how many there were.
  * Buckets are 0 .. index_buckets()-1; growth moves handles only to a higher
  * bucket, never back, so a walk upwards misses nothing that stays. */
-uint32_t index_buckets(const struct index *);
 unsigned index_list(const struct index *, uint32_t bucket, handle *list,
     unsigned max);
 size_t index_bytes(const struct index *);

@@ -87,7 +87,7 @@ struct item_part {
 	_Atomic uint8_t state; /* ITEM_PART */
 	_Atomic uint8_t shard; /* its owner's */
 	uint16_t unused;
-	handle owner;
+	_Atomic handle owner; /* stands where deadline does: may be peeked at */
 	handle next;
 	uint32_t nbytes; /* of the value, in this chunk */
 };
@@ -97,8 +97,9 @@ _Static_assert(sizeof(struct item_part) == 16, "a part's header is 16 bytes");
 struct item_free {
 	_Atomic uint8_t state; /* ITEM_FREE */
 	uint8_t unused[3];
-	handle next;
+	_Atomic handle next; /* stands where deadline does */
 };
+_Static_assert(sizeof(struct item_free) == 8, "deadline may be peeked at");
 
 static inline enum item_state
 item_state(const struct item *it)

@@ -4,7 +4,7 @@
  * A class cuts its pages into chunks of one size.  Sizes grow by a factor from
  * the smallest on and are then rounded up to what divides a page evenly, so no
  * page has a tail that is wasted; the largest chunk is a whole page.  An item
- * larger than SLAB_WHOLE_MAX is chained over several chunks.
+ * larger than that is chained over several chunks; smaller ones may be.
  *
  * Free chunks are kept per page, not per class: a page whose last chunk is
  * freed goes back to the arena at once, for whichever class needs it, and a
@@ -12,7 +12,8 @@
  *
  *      class -> partial pages (some chunks free) -> page.free -> item_free ...
  *
- * Owns:    pages from arena_take() until arena_give().
+ * Owns:    pages from arena_take() until arena_give().  Under ASan the bytes
+ *          of a free chunk behind its struct item_free are poisoned.
  * Threads: any; each class has a lock (rank CLASS), held for O(1).
  * Fails:   slab_alloc() returns 0 when the class has no free chunk and the
  *          arena no page.
@@ -27,10 +28,11 @@ struct slab_class {
 	uint32_t chunk_size; /* fixed after slab_init() */
 	uint32_t per_page;
 	struct lock lock; /* guards from here ... */
-	uint32_t partial; /* first page with a free chunk; ARENA_NONE */
-	uint32_t full;	  /* first page without */
+	_Atomic uint32_t partial; /* first page with a free chunk, or
+				     ARENA_NONE; peeked at without */
+	uint32_t full; /* first page without: the longest full */
 	/* ... to here */
-	_Atomic uint32_t pages; /* relaxed: gauges */
+	_Atomic uint32_t pages; /* relaxed: gauges; draining ones too */
 	_Atomic uint64_t used;	/* chunks */
 };
 
@@ -41,7 +43,11 @@ struct slab {
 	uint8_t class_for[ARENA_PAGE_SIZE / 8 + 1]; /* by size, rounded up to 8 */
 };
 
-/* Follows cache_config.  Returns 0, or -1 with *why. */
+/*
+ * Follows cache_config: memory_limit, fixed_limit, growth_factor, chunk_min,
+ * slab_sizes.  With a growth factor of 0 the steps are as fine as the number
+ * of ids allows.  Returns 0, or -1 with *why.
+ */
 int slab_init(struct slab *, const struct cache_config *, const char **why);
 void slab_fini(struct slab *);
 
@@ -82,7 +88,7 @@ slab_chunk_size(const struct slab *s, handle h)
 	return s->classes[arena_class_of(&s->arena, h)].chunk_size;
 }
 
-/* Walks all lists; aborts unless counts, states and links agree. */
+/* Walks all lists, the arena's too, takes the locks in turn; aborts unless counts, states and links agree. */
 void slab_check(struct slab *);
 
 #endif

@@ -1,0 +1,324 @@
+/* arena.c - see arena.h. */
+#include "slab/arena.h"
+
+#include <assert.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define HUGE_SIZE ((size_t)2 << 20)
+#define HANDLES ((size_t)1 << 32)
+
+/* Above it a page would hold too few units: 64 KiB / 4 KiB, 16 TiB. */
+enum { UNIT_SHIFT_MIN = 3, UNIT_SHIFT_MAX = 12 };
+
+static size_t
+round_up(size_t n, size_t to)
+{
+	return (n + to - 1) & ~(to - 1);
+}
+
+void *
+arena_map(size_t bytes)
+{
+	size_t head, all;
+	char *p;
+
+	bytes = round_up(bytes, HUGE_SIZE);
+	all = bytes + HUGE_SIZE;
+	p = mmap(NULL, all, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	head = round_up((uintptr_t)p, HUGE_SIZE) - (uintptr_t)p;
+	if (head > 0)
+		munmap(p, head);
+	if (all - head - bytes > 0)
+		munmap(p + head + bytes, all - head - bytes);
+	return p + head;
+}
+
+void
+arena_unmap(void *p, size_t bytes)
+{
+	if (p != NULL)
+		munmap(p, round_up(bytes, HUGE_SIZE));
+}
+
+/*
+ * Both are wishes: a kernel without huge pages refuses them, and all works.
+ * Where the system gives huge pages to everybody the first 2 MB are excepted
+ * expressly.
+ */
+void
+arena_map_huge(void *from, void *to)
+{
+	size_t bytes = round_up((size_t)((char *)to - (char *)from), HUGE_SIZE);
+
+	madvise(from, HUGE_SIZE, MADV_NOHUGEPAGE);
+	if (bytes > HUGE_SIZE)
+		madvise((char *)from + HUGE_SIZE, bytes - HUGE_SIZE,
+		    MADV_HUGEPAGE);
+}
+
+/* Address space to ask for first: what the handles reach, but no more than a
+ * quarter of what an operator grants the process. */
+static size_t
+wanted(size_t least, bool fixed, unsigned unit_shift)
+{
+	size_t want = HANDLES << unit_shift;
+	struct rlimit rl;
+
+	if (fixed)
+		return least;
+	if (getrlimit(RLIMIT_AS, &rl) == 0 && rl.rlim_cur != RLIM_INFINITY &&
+	    rl.rlim_cur / 4 < want)
+		want = rl.rlim_cur / 4 & ~(size_t)(ARENA_PAGE_SIZE - 1);
+	return want > least ? want : least;
+}
+
+static bool
+map_both(struct arena *a, size_t reserved)
+{
+	size_t table = (reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page);
+
+	a->base = arena_map(reserved);
+	if (a->base == NULL)
+		return false;
+	a->pages = arena_map(table);
+	if (a->pages == NULL) {
+		arena_unmap(a->base, reserved);
+		return false;
+	}
+	arena_map_huge(a->base, a->base + reserved);
+	arena_map_huge(a->pages, (char *)a->pages + table);
+	a->reserved = reserved;
+	return true;
+}
+
+int
+arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
+{
+	size_t least, want;
+
+	memset(a, 0, sizeof(*a));
+	if (limit < ARENA_PAGE_SIZE ||
+	    limit > (HANDLES << UNIT_SHIFT_MAX) - 2 * ARENA_PAGE_SIZE) {
+		*why = "the memory limit is out of range";
+		return -1;
+	}
+	least = round_up(limit, ARENA_PAGE_SIZE) + ARENA_PAGE_SIZE;
+	a->unit_shift = UNIT_SHIFT_MIN;
+	while (HANDLES << a->unit_shift < least)
+		a->unit_shift++;
+	want = wanted(least, fixed, a->unit_shift);
+	while (!map_both(a, want)) {
+		if (want == least) {
+			*why = "cannot reserve address space for the memory "
+			       "limit";
+			return -1;
+		}
+		want = want / 2 & ~(size_t)(ARENA_PAGE_SIZE - 1);
+		if (want < least)
+			want = least;
+	}
+	lock_init(&a->lock, LOCK_ARENA);
+	a->touched = 1;
+	a->warm_head = a->cold_head = ARENA_NONE;
+	a->limit = limit;
+	return 0;
+}
+
+void
+arena_fini(struct arena *a)
+{
+	arena_unmap(a->base, a->reserved);
+	arena_unmap(a->pages,
+	    (a->reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page));
+	lock_fini(&a->lock);
+	a->base = NULL;
+	a->pages = NULL;
+}
+
+/* Pages that may be in use under the limit. */
+static uint32_t
+quota(struct arena *a)
+{
+	size_t limit = atomic_load_explicit(&a->limit, memory_order_relaxed);
+	size_t charged = atomic_load_explicit(&a->charged,
+	    memory_order_relaxed);
+	size_t over = charged > limit / 16 ? charged - limit / 16 : 0;
+
+	return over < limit ? (uint32_t)((limit - over) >> ARENA_PAGE_SHIFT) :
+			      0;
+}
+
+static uint32_t
+in_use(struct arena *a)
+{
+	return atomic_load_explicit(&a->in_use, memory_order_relaxed);
+}
+
+static void
+set_in_use(struct arena *a, uint32_t n)
+{
+	atomic_store_explicit(&a->in_use, n, memory_order_relaxed);
+}
+
+uint32_t
+arena_excess(struct arena *a)
+{
+	uint32_t have = in_use(a), may = quota(a);
+
+	return have > may ? have - may : 0;
+}
+
+uint32_t
+arena_room(struct arena *a)
+{
+	uint32_t have = in_use(a), may = quota(a);
+
+	return may > have ? may - have : 0;
+}
+
+void
+arena_charge(struct arena *a, ptrdiff_t bytes)
+{
+	atomic_fetch_add_explicit(&a->charged, (size_t)bytes,
+	    memory_order_relaxed);
+}
+
+static uint32_t
+pop(struct arena *a, uint32_t *head, uint32_t *count)
+{
+	uint32_t n = *head;
+
+	if (n != ARENA_NONE) {
+		*head = a->pages[n].next;
+		--*count;
+	}
+	return n;
+}
+
+static void
+push(struct arena *a, uint32_t *head, uint32_t *count, uint32_t n)
+{
+	a->pages[n].next = *head;
+	*head = n;
+	++*count;
+}
+
+/* ARENA_NONE at the very end, while a page that is being cooled is missing
+ * from the lists. */
+static uint32_t
+fresh(struct arena *a)
+{
+	uint32_t n = atomic_load_explicit(&a->touched, memory_order_relaxed);
+
+	if (n == a->reserved >> ARENA_PAGE_SHIFT)
+		return ARENA_NONE;
+	atomic_store_explicit(&a->touched, n + 1, memory_order_relaxed);
+	return n;
+}
+
+uint32_t
+arena_take(struct arena *a)
+{
+	uint32_t n = ARENA_NONE;
+	struct page *p;
+
+	lock_acquire(&a->lock);
+	if (arena_room(a) > 0) {
+		n = pop(a, &a->warm_head, &a->nwarm);
+		if (n == ARENA_NONE)
+			n = pop(a, &a->cold_head, &a->ncold);
+		if (n == ARENA_NONE)
+			n = fresh(a);
+	}
+	if (n != ARENA_NONE)
+		set_in_use(a, in_use(a) + 1);
+	lock_release(&a->lock);
+	if (n == ARENA_NONE)
+		return n;
+	p = &a->pages[n];
+	p->used = 0;
+	p->free = 0;
+	p->prev = p->next = 0;
+	atomic_store_explicit(&p->draining, 0, memory_order_relaxed);
+	return n;
+}
+
+/* Returns one page's memory if the free pages that kept theirs do not fit
+ * under the limit.  The system call is made without the lock. */
+static bool
+cool_one(struct arena *a)
+{
+	uint32_t n = ARENA_NONE;
+
+	lock_acquire(&a->lock);
+	if (a->nwarm > arena_room(a))
+		n = pop(a, &a->warm_head, &a->nwarm);
+	lock_release(&a->lock);
+	if (n == ARENA_NONE)
+		return false;
+	madvise(a->base + ((size_t)n << ARENA_PAGE_SHIFT), ARENA_PAGE_SIZE,
+	    MADV_DONTNEED);
+	lock_acquire(&a->lock);
+	push(a, &a->cold_head, &a->ncold, n);
+	lock_release(&a->lock);
+	return true;
+}
+
+void
+arena_give(struct arena *a, uint32_t n)
+{
+	bool over;
+
+	atomic_store_explicit(&a->pages[n].class_id, 0, memory_order_relaxed);
+	lock_acquire(&a->lock);
+	push(a, &a->warm_head, &a->nwarm, n);
+	set_in_use(a, in_use(a) - 1);
+	over = a->nwarm > arena_room(a);
+	lock_release(&a->lock);
+	if (over)
+		cool_one(a);
+}
+
+bool
+arena_set_limit(struct arena *a, size_t limit)
+{
+	if (limit < ARENA_PAGE_SIZE || limit > a->reserved - ARENA_PAGE_SIZE)
+		return false;
+	lock_acquire(&a->lock);
+	atomic_store_explicit(&a->limit, limit, memory_order_relaxed);
+	lock_release(&a->lock);
+	while (cool_one(a))
+		;
+	return true;
+}
+
+static void
+check_list(struct arena *a, uint32_t n, uint32_t count)
+{
+	for (; count > 0; count--) {
+		assert(n > 0 && n < a->touched);
+		assert(a->pages[n].class_id == 0);
+		n = a->pages[n].next;
+	}
+	assert(n == ARENA_NONE);
+}
+
+void
+arena_check(struct arena *a)
+{
+	uint32_t n, classed = 0;
+
+	lock_acquire(&a->lock);
+	check_list(a, a->warm_head, a->nwarm);
+	check_list(a, a->cold_head, a->ncold);
+	for (n = 0; n < a->touched; n++)
+		classed += a->pages[n].class_id != 0;
+	assert(a->pages[0].class_id == 0);
+	assert(classed == a->in_use);
+	assert(a->touched == 1 + a->in_use + a->nwarm + a->ncold);
+	lock_release(&a->lock);
+}
