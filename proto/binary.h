@@ -8,14 +8,17 @@
  *      +-----+------+------+------+-----+--------+------+-------+-----+
  *
  * The op of a request says what shall be done, its opcode how it was asked:
- * getk, gatk and quiet forms differ only there.  A set, add or replace that
- * carries a cas number is OP_CAS.  Of stat, the words are "stats" and those
- * of the key; of flush, exptime is the delay, 0 without one.  sasl_auth and
- * sasl_step have the mechanism as key, the data as value.
+ * getk, gatk and the quiet forms differ only there.  An add or replace that
+ * carries a cas number is OP_CAS, as it stores only over an item; a set stays
+ * one, with has_cas.  Of stat, the words are "stats" and those of the key; of
+ * flush, exptime is the delay, 0 without one.  sasl_auth and sasl_step have
+ * the mechanism as key and the data as value, which is part of the packet:
+ * follow is 0.
  *
- * A lying header is told apart by problem and close: ERROR with close if key
- * and extras exceed the body, else ERROR for an opcode that is none, else
- * BAD_FORMAT with close.  op is set in each case.
+ * What is refused is told apart by problem and close: ERROR and close if key
+ * and extras exceed the body, ERROR alone for an unknown opcode (OP_UNKNOWN),
+ * BAD_FORMAT and close for all that the opcode does not allow.  op is set in
+ * each case, so that whoever asks for a login first can tell what was wanted.
  *
  * Owns:    nothing.
  * Threads: any; pure.
@@ -34,7 +37,7 @@ enum {
 	BINARY_BODY_MAX = 1 << 30,
 };
 
-/* PARSE_MORE until header, extras and key are there. */
+/* PARSE_MORE until header, extras and key (of SASL also data) are there. */
 enum parse binary_parse(const char *in, size_t n, struct request *,
     size_t *used);
 

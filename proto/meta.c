@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/scan.h"
+#include "proto/text.h"
 #include "proto/token.h"
 
 enum {
@@ -466,23 +467,6 @@ put_code(char *out, const char *code, const struct request *req,
 	return put_end(out);
 }
 
-/* All else says the same as in the classic commands, whatever q says. */
-static char *
-put_line(char *out, const struct result *res)
-{
-	static const char *const lines[STATUS_COUNT] = {
-#define X(status, text, meta, code, body) text,
-		STATUSES(X)
-#undef X
-	};
-	const char *line = lines[res->status];
-
-	if (res->status == STATUS_TEXT)
-		return put(out, res->text, res->ntext);
-	assert(line != NULL);
-	return put_end(put(out, line, strlen(line)));
-}
-
 char *
 meta_compose(char *out, const struct request *req, const struct result *res)
 {
@@ -509,7 +493,10 @@ meta_compose(char *out, const struct request *req, const struct result *res)
 		return put_code(out, "NS", req, res);
 	case STATUS_OK:
 		return put(out, "MN\r\n", 4);
+	case STATUS_TEXT:
+		return put(out, res->text, res->ntext);
 	default:
-		return put_line(out, res);
+		/* Errors say what they say of classic commands, q or not. */
+		return text_put_status(out, res->status);
 	}
 }
