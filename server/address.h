@@ -1,0 +1,36 @@
+/*
+ * address.h - what stands behind -l: addresses and their tags, as text.
+ *
+ *      127.0.0.1   [::1]:11212   ::1   cache.local:11300   *
+ *      notls:proto[ascii]:tag[api]:10.0.0.1:11211   tag_api_:10.0.0.1
+ *
+ * Owns:    nothing.
+ * Threads: any.
+ * Fails:   false, with a sentence in *why.
+ * Cost:    start-up only; names are not looked up here.
+ */
+#ifndef SERVER_ADDRESS_H
+#define SERVER_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/proto.h"
+
+enum { ADDRESS_HOST_MAX = 255, ADDRESS_TAG_MAX = 8 };
+
+struct address {
+	char host[ADDRESS_HOST_MAX + 1]; /* empty: all */
+	unsigned port; /* 0: as -p says; CONFIG_PORT_ANY: any */
+	bool has_protocol;
+	enum proto_name protocol;
+	char tag[ADDRESS_TAG_MAX + 1];
+};
+
+/* The next entry of a list, or NULL; *list starts at its beginning. */
+const char *address_next(const char **list, size_t *n);
+
+bool address_parse(const char *text, size_t n, struct address *,
+    const char **why);
+
+#endif

@@ -1,0 +1,253 @@
+/*
+ * main.c - the order in which a server comes to be, and its mirror image.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "server/config.h"
+#include "server/daemon.h"
+#include "server/listen.h"
+#include "server/log.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+enum {
+	FAILED = 1,
+	UPKEEP_MS = 1000,
+	/* There is more to do: soon, but what came meanwhile goes first. */
+	UPKEEP_BUSY_MS = 4,
+};
+
+struct program {
+	struct config config;
+	struct daemon daemon;
+	struct server server;
+	struct listening *listening;
+	struct worker **workers;
+	uv_loop_t loop;
+	uv_timer_t upkeep;
+	uv_signal_t term, interrupt, graceful, hangup;
+};
+
+/* ------------------------------------------------------------ serving */
+
+static void
+on_upkeep(uv_timer_t *timer)
+{
+	struct program *p = timer->data;
+	uint32_t now = server_now(&p->server, uv_now(&p->loop));
+	bool more = cache_upkeep(p->server.cache, now);
+
+	uv_timer_start(timer, on_upkeep, more ? UPKEEP_BUSY_MS : UPKEEP_MS, 0);
+}
+
+/* Nothing but the handles of the main loop keeps it running: closing them
+ * ends it.  A second signal then has its default effect. */
+static void
+end_loop(struct program *p)
+{
+	listen_stop(p->listening);
+	uv_close((uv_handle_t *)&p->upkeep, NULL);
+	uv_close((uv_handle_t *)&p->term, NULL);
+	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->graceful, NULL);
+	uv_close((uv_handle_t *)&p->hangup, NULL);
+}
+
+static void
+on_end(uv_signal_t *handle, int number)
+{
+	struct program *p = handle->data;
+
+	if (uv_is_closing((uv_handle_t *)&p->upkeep))
+		return;
+	if (number == SIGUSR1)
+		log_warn("Gracefully stopping");
+	else
+		log_info("%s: ending", strsignal(number));
+	end_loop(p);
+}
+
+static void
+on_hangup(uv_signal_t *handle, int number)
+{
+	(void)handle;
+	(void)number;
+	log_info("SIGHUP: there is nothing to read again");
+}
+
+static void
+watch_signal(struct program *p, uv_signal_t *handle, uv_signal_cb on_signal,
+    int number)
+{
+	uv_signal_init(&p->loop, handle);
+	handle->data = p;
+	uv_signal_start(handle, on_signal, number);
+}
+
+static void
+start_loop(struct program *p)
+{
+	watch_signal(p, &p->term, on_end, SIGTERM);
+	watch_signal(p, &p->interrupt, on_end, SIGINT);
+	watch_signal(p, &p->graceful, on_end, SIGUSR1);
+	watch_signal(p, &p->hangup, on_hangup, SIGHUP);
+	uv_timer_init(&p->loop, &p->upkeep);
+	p->upkeep.data = p;
+	uv_timer_start(&p->upkeep, on_upkeep, UPKEEP_MS, 0);
+	listen_start(p->listening, &p->loop, p->workers, p->config.threads);
+}
+
+/* ------------------------------------------------------------ greeting */
+
+static void
+print_try(char *text, size_t room, const struct listener *l)
+{
+	const char *colon = strrchr(l->name, ':');
+
+	if (l->is_unix)
+		snprintf(text, room, "nc -U %s", l->name);
+	else if (colon != NULL)
+		snprintf(text, room, "nc %s %s", strncmp(l->name, "0.0.0.0:",
+		    8) == 0 || *l->name == '[' ? "localhost" : "127.0.0.1",
+		    colon + 1);
+}
+
+static void
+greet(const struct program *p)
+{
+	char where[512], try[192] = "slabd -h";
+	unsigned count = listen_count(p->listening);
+	size_t used = 0;
+
+	if (p->config.verbosity == 0 && !isatty(STDERR_FILENO))
+		return;
+	for (unsigned i = 0; i < count && used < sizeof(where); i++)
+		used += (size_t)snprintf(where + used, sizeof(where) - used,
+		    "%s%s", i > 0 ? ", " : "",
+		    listen_at(p->listening, i)->name);
+	print_try(try, sizeof(try), listen_at(p->listening, 0));
+	log_warn(SLABD_VERSION " serves on %s, %zu MB, %u threads. Try: %s",
+	    where, p->config.memory_limit >> 20, p->config.threads, try);
+}
+
+/* ------------------------------------------------------------ life */
+
+static int
+start_server(struct program *p)
+{
+	const char *why;
+
+	if (server_init(&p->server, &p->config, &why) != 0) {
+		log_error("%s", why);
+		return FAILED;
+	}
+	p->listening = listen_new(&p->server);
+	if (p->listening == NULL) {
+		log_error("out of memory at the start");
+		return FAILED;
+	}
+	return CONFIG_RUN;
+}
+
+static int
+start_workers(struct program *p)
+{
+	const char *why;
+
+	p->workers = calloc(p->config.threads, sizeof(struct worker *));
+	if (p->workers == NULL) {
+		log_error("out of memory at the start");
+		return FAILED;
+	}
+	for (unsigned i = 0; i < p->config.threads; i++) {
+		p->workers[i] = worker_start(&p->server, i, &why);
+		if (p->workers[i] == NULL) {
+			log_error("%s", why);
+			return FAILED;
+		}
+	}
+	return CONFIG_RUN;
+}
+
+/* What root may do comes before the switch of the user; the unix socket
+ * after it, for its file shall belong to that user. */
+static int
+start(struct program *p)
+{
+	int status = daemon_raise_limits(&p->config);
+
+	if (status == CONFIG_RUN)
+		status = start_server(p);
+	if (status == CONFIG_RUN)
+		status = listen_bind_tcp(p->listening);
+	if (status == CONFIG_RUN)
+		status = daemon_write_pid(&p->daemon, &p->config);
+	if (status == CONFIG_RUN)
+		status = daemon_switch_user(&p->config);
+	if (status == CONFIG_RUN)
+		status = listen_bind_unix(p->listening);
+	if (status == CONFIG_RUN)
+		status = listen_write_ports(p->listening);
+	if (status == CONFIG_RUN)
+		status = start_workers(p);
+	return status;
+}
+
+static void
+stop(struct program *p)
+{
+	for (unsigned i = 0; p->workers != NULL && i < p->config.threads; i++)
+		if (p->workers[i] != NULL)
+			worker_stop(&p->workers[i]);
+	free(p->workers);
+	if (p->listening != NULL)
+		listen_free(&p->listening);
+	server_fini(&p->server);
+	daemon_fini(&p->daemon);
+	config_fini(&p->config);
+}
+
+static int
+serve(struct program *p)
+{
+	if (uv_loop_init(&p->loop) != 0) {
+		log_error("cannot make an event loop: %s", strerror(errno));
+		return FAILED;
+	}
+	start_loop(p);
+	greet(p);
+	daemon_release(&p->daemon, CONFIG_RUN, &p->config);
+	uv_run(&p->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&p->loop);
+	return CONFIG_RUN;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct program p; /* zeroed, and too large for the stack */
+	int status;
+
+	status = config_read(&p.config, argc, argv, stdout, stderr);
+	if (status != CONFIG_RUN)
+		return status;
+	log_start(p.config.verbosity);
+	signal(SIGPIPE, SIG_IGN);
+	daemon_init(&p.daemon);
+	if (p.config.daemonize)
+		status = daemon_detach(&p.daemon);
+	if (status == CONFIG_RUN)
+		status = start(&p);
+	if (status == CONFIG_RUN)
+		status = serve(&p);
+	daemon_release(&p.daemon, status, &p.config);
+	stop(&p);
+	return status == CONFIG_RUN ? 0 : status;
+}
