@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "proto/scan.h"
-#include "proto/text.h"
 #include "proto/token.h"
 
 enum {
@@ -467,6 +466,23 @@ put_code(char *out, const char *code, const struct request *req,
 	return put_end(out);
 }
 
+/* Errors say what they say of classic commands, q or not. */
+static char *
+put_error(char *out, enum status status)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} lines[STATUS_COUNT] = {
+#define X(status, text, meta, code, body) { text, sizeof(text) - 1 },
+		STATUSES(X)
+#undef X
+	};
+
+	assert(lines[status].text != NULL);
+	return put_end(put(out, lines[status].text, lines[status].n));
+}
+
 char *
 meta_compose(char *out, const struct request *req, const struct result *res)
 {
@@ -496,7 +512,6 @@ meta_compose(char *out, const struct request *req, const struct result *res)
 	case STATUS_TEXT:
 		return put(out, res->text, res->ntext);
 	default:
-		/* Errors say what they say of classic commands, q or not. */
-		return text_put_status(out, res->status);
+		return put_error(out, res->status);
 	}
 }
