@@ -30,6 +30,9 @@
 #include "proto/proto.h"
 
 #define SLABD_VERSION "0.1"
+/* What `version` answers.  Clients parse three numbers and gate features by
+ * them; what follows tells who really answers. */
+#define SLABD_WIRE_VERSION "1.6.45-slabd" SLABD_VERSION
 
 enum {
 	CONFIG_RUN = -1,    /* no exit status: go on and serve */

@@ -232,7 +232,7 @@ serve(struct program *p)
 int
 main(int argc, char **argv)
 {
-	static struct program p; /* zeroed, and too large for the stack */
+	struct program p = { 0 };
 	int status;
 
 	status = config_read(&p.config, argc, argv, stdout, stderr);
