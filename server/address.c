@@ -158,6 +158,6 @@ address_parse(const char *text, size_t n, struct address *a, const char **why)
 		return false;
 	}
 	if (strcmp(host, "*") != 0)
-		strcpy(a->host, host); /* its length was checked */
+		memcpy(a->host, host, strlen(host) + 1); /* it was checked */
 	return true;
 }

@@ -132,7 +132,7 @@ keep_tcp(struct listening *all, int fd, const struct wish *wish)
 	if (wish->address != NULL) {
 		if (wish->address->has_protocol)
 			l->protocol = wish->address->protocol;
-		strcpy(l->tag, wish->address->tag); /* same room */
+		memcpy(l->tag, wish->address->tag, sizeof(l->tag));
 	}
 	return CONFIG_RUN;
 }
@@ -263,7 +263,7 @@ listen_bind_tcp(struct listening *all)
 	if (config->listen != NULL)
 		status = bind_list(all, config);
 	else if (config->port != 0 &&
-	    (config->unix_socket == NULL || config->port_given))
+	    (config->unix_socket == NULL || config->has_port))
 		status = bind_loopback(all, config);
 	if (status == CONFIG_RUN && all->count == 0 &&
 	    config->unix_socket == NULL) {
@@ -379,7 +379,7 @@ listen_bind_unix(struct listening *all)
 		    "may have", path, sizeof(sa.sun_path) - 1);
 		return CONFIG_NO_BIND;
 	}
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
 	status = clear_path(&sa);
 	if (status != CONFIG_RUN)
 		return status;

@@ -289,7 +289,7 @@ read_growth(struct reader *r)
 	int status = read_factor(r);
 
 	if (status == CONFIG_RUN && !r->defaults)
-		r->config->growth_factor_given = true;
+		r->config->has_growth_factor = true;
 	return status;
 }
 
@@ -303,7 +303,7 @@ read_port(struct reader *r)
 	else
 		status = read_number(r);
 	if (!r->defaults)
-		r->config->port_given = true;
+		r->config->has_port = true;
 	return status;
 }
 
@@ -403,7 +403,7 @@ read_temporary_ttl(struct reader *r)
 	int status = read_number(r);
 
 	if (status == CONFIG_RUN && !r->defaults)
-		r->config->temp_lru = true;
+		r->config->has_temporary_ttl = true;
 	return status;
 }
 
@@ -442,14 +442,13 @@ read_slab_sizes(struct reader *r)
 		if (count == CONFIG_SLAB_SIZES - 2)
 			return complain(r, BAD_VALUE, "more than %d sizes",
 			    CONFIG_SLAB_SIZES - 2);
-		c->sizes[count++] = (unsigned)value;
+		c->slab_sizes[count++] = (unsigned)value;
 		before = value;
 		if (*end == '\0')
 			break;
 		text = end + 1;
 	}
-	c->sizes[count] = 0;
-	c->slab_sizes = c->sizes;
+	c->slab_sizes[count] = 0;
 	return CONFIG_RUN;
 }
 
@@ -590,7 +589,7 @@ config_list(FILE *out)
 	}
 	for (unsigned i = 0; i < NSUBOPTIONS; i++)
 		if (!is_title(&suboptions[i]))
-			fprintf(out, "= %s\n", suboptions[i].name);
+			fprintf(out, "o %s\n", suboptions[i].name);
 }
 
 static int
@@ -786,7 +785,7 @@ config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 		status = check(&r);
 	if (c->listen != NULL)
 		c->inter = c->listen;
-	else if (c->unix_socket != NULL && !c->port_given)
+	else if (c->unix_socket != NULL && !c->has_port)
 		c->inter = "NULL";
 	else
 		c->inter = "127.0.0.1,::1";

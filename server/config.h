@@ -50,8 +50,9 @@ struct config {
 	unsigned item_max;	/* -I, bytes */
 	unsigned chunk_min;	/* -n */
 	double growth_factor;	/* -f; 1.25 if not given */
-	bool growth_factor_given; /* -f was given */
-	const unsigned *slab_sizes; /* -o slab_sizes, ended by 0, or NULL */
+	bool has_growth_factor; /* -f was given */
+	unsigned slab_sizes[CONFIG_SLAB_SIZES]; /* -o slab_sizes, ended by 0;
+						   [0] = 0: not given */
 	unsigned slab_chunk_max; /* -o, bytes; echoed only */
 	unsigned hashpower;	 /* -o; 0 = not given */
 	bool large_pages;	 /* -L: the memory limit is fixed, too */
@@ -79,7 +80,7 @@ struct config {
 
 	/* where */
 	unsigned port;		/* -p; 0 = no TCP, or CONFIG_PORT_ANY */
-	bool port_given;	/* -p was given */
+	bool has_port;		/* -p was given */
 	unsigned udp_port;	/* -U; 0 = off */
 	const char *listen;	/* all -l texts joined by commas, or NULL */
 	const char *inter;	/* what stats settings shows of it */
@@ -108,7 +109,10 @@ struct config {
 	double hot_max_factor;
 	double warm_max_factor;
 	unsigned temporary_ttl; /* 61 if not given, and then not used */
-	bool temp_lru;		/* temporary_ttl was given */
+	union {			/* it was given; one thing, two names */
+		bool has_temporary_ttl;
+		bool temp_lru;
+	};
 	bool lru_crawler;
 	unsigned lru_crawler_sleep;  /* microseconds; echoed only */
 	unsigned lru_crawler_tocrawl;	    /* echoed only */
@@ -126,7 +130,6 @@ struct config {
 
 	/* config.c's own */
 	char *joined; /* what listen points to, to be freed */
-	unsigned sizes[CONFIG_SLAB_SIZES]; /* what slab_sizes points to */
 	const char *unused; /* where options without effect leave their value */
 };
 
