@@ -21,12 +21,11 @@ cache_settings(const struct config *config, uint64_t seed)
 	return (struct cache_config){
 		.memory_limit = config->memory_limit,
 		.fixed_limit = config->lock_memory || config->large_pages,
-		.growth_factor = config->has_growth_factor ?
+		.growth_factor = config->growth_factor_given ?
 		    config->growth_factor : 0,
 		.chunk_min = config->chunk_min,
 		.item_max = config->item_max,
-		.slab_sizes = config->slab_sizes[0] != 0 ?
-		    config->slab_sizes : NULL,
+		.slab_sizes = config->slab_sizes,
 		.shards = 0,
 		.seed = seed,
 		.index_start = config->hashpower ? 1u << config->hashpower : 0,
@@ -37,7 +36,7 @@ cache_settings(const struct config *config, uint64_t seed)
 		.warm_pct = config->warm_lru_pct,
 		.hot_factor = config->hot_max_factor,
 		.warm_factor = config->warm_max_factor,
-		.temporary_ttl = config->has_temporary_ttl ?
+		.temporary_ttl = config->temp_lru ?
 		    config->temporary_ttl : 0,
 	};
 }
