@@ -167,8 +167,8 @@ void
 cmd_version(struct call *call, struct result *res)
 {
 	call->req->quiet = false;
-	admin_say(res, is_binary(call) ? ADMIN_WIRE_VERSION :
-	    "VERSION " ADMIN_WIRE_VERSION "\r\n");
+	admin_say(res, is_binary(call) ? SLABD_WIRE_VERSION :
+	    "VERSION " SLABD_WIRE_VERSION "\r\n");
 }
 
 void

@@ -14,10 +14,6 @@
 
 #include "server/command.h"
 
-/* Clients parse three numbers out of the version and gate features by them;
- * the rest says who it really is. */
-#define ADMIN_WIRE_VERSION "1.6.45-slabd" SLABD_VERSION
-
 /* Settings that have a command; they start as config.h says. */
 struct tuning {
 	unsigned hot_pct, warm_pct;

@@ -126,7 +126,7 @@ struct view {
 	N(pid, true, getpid())                                                \
 	N(uptime, true, v->uptime)                                            \
 	N(time, true, (uint64_t)v->srv->start_unix + v->uptime)               \
-	T(version, true, "%s", ADMIN_WIRE_VERSION)                            \
+	T(version, true, "%s", SLABD_WIRE_VERSION)                            \
 	T(libevent, true, "libuv-%s", uv_version_string())                    \
 	N(pointer_size, true, 8 * sizeof(void *))                             \
 	T(rusage_user, true, "%ld.%06ld", (long)v->usage.ru_utime.tv_sec,     \
