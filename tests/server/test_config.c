@@ -1,0 +1,541 @@
+/* test_config.c - argv to settings, and every refusal by name. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/address.h"
+#include "server/config.h"
+
+enum { WORDS_MAX = 64 };
+
+struct told {
+	char *out, *err;
+	int status;
+};
+
+/* Splits a line at blanks, as a shell would, and reads it. */
+static struct config config;
+static char line_copy[512];
+
+static struct told
+read_line(const char *line)
+{
+	char *argv[WORDS_MAX] = { "slabd" }, *rest = line_copy, *word;
+	struct told told = { 0 };
+	size_t nout, nerr;
+	FILE *out = open_memstream(&told.out, &nout);
+	FILE *err = open_memstream(&told.err, &nerr);
+	int argc = 1;
+
+	ck_assert_uint_lt(strlen(line), sizeof(line_copy));
+	strcpy(line_copy, line);
+	while ((word = strsep(&rest, " ")) != NULL)
+		if (argc < WORDS_MAX && *word != '\0')
+			argv[argc++] = word;
+	ck_assert_int_lt(argc, WORDS_MAX); /* argv ends with NULL */
+	told.status = config_read(&config, argc, argv, out, err);
+	fclose(out);
+	fclose(err);
+	return told;
+}
+
+static void
+forget(struct told *told)
+{
+	if (told->status == CONFIG_RUN)
+		config_fini(&config);
+	free(told->out);
+	free(told->err);
+}
+
+static void
+accept_line(const char *line)
+{
+	struct told told = read_line(line);
+
+	ck_assert_msg(told.status == CONFIG_RUN, "%s: %s", line, told.err);
+	ck_assert_msg(*told.err == '\0', "%s: %s", line, told.err);
+	free(told.out);
+	free(told.err);
+}
+
+START_TEST(test_defaults)
+{
+	accept_line("");
+	ck_assert_uint_eq(config.memory_limit, 64 << 20);
+	ck_assert_uint_eq(config.conn_limit, 1024);
+	ck_assert_uint_eq(config.threads, 4);
+	ck_assert_uint_eq(config.item_max, 1 << 20);
+	ck_assert_uint_eq(config.chunk_min, 48);
+	ck_assert_double_eq(config.growth_factor, 1.25);
+	ck_assert(!config.has_growth_factor);
+	ck_assert_uint_eq(config.reqs_per_event, 20);
+	ck_assert_uint_eq(config.listen_backlog, 1024);
+	ck_assert_uint_eq(config.port, 11211);
+	ck_assert(!config.has_port);
+	ck_assert_uint_eq(config.udp_port, 0);
+	ck_assert_uint_eq(config.unix_mask, 0700);
+	ck_assert_uint_eq(config.hot_lru_pct, 20);
+	ck_assert_uint_eq(config.warm_lru_pct, 40);
+	ck_assert_double_eq(config.hot_max_factor, 0.2);
+	ck_assert_double_eq(config.warm_max_factor, 2.0);
+	ck_assert_uint_eq(config.temporary_ttl, 61);
+	ck_assert(!config.has_temporary_ttl);
+	ck_assert(config.maxconns_fast);
+	ck_assert(config.lru_maintainer);
+	ck_assert(config.lru_crawler);
+	ck_assert(config.slab_reassign);
+	ck_assert_uint_eq(config.slab_automove, 1);
+	ck_assert_uint_eq(config.slab_chunk_max, 524288);
+	ck_assert_uint_eq(config.watcher_logbuf, 262144);
+	ck_assert_uint_eq(config.worker_logbuf, 65536);
+	ck_assert_str_eq(config.prefix_delimiter, ":");
+	ck_assert(!config.detail_enabled);
+	ck_assert_int_eq(config.protocol, PROTO_AUTO);
+	ck_assert_uint_eq(config.slab_sizes[0], 0);
+	ck_assert_ptr_null(config.listen);
+	ck_assert_str_eq(config.inter, "127.0.0.1,::1");
+	config_fini(&config);
+}
+END_TEST
+
+START_TEST(test_short_options)
+{
+	accept_line("-m 128 -c 500 -t 2 -I 2m -M -C -F -X -W -R 7 -b 99 "
+	    "-f 1.50 -n 64 -A -B ascii -D / -vv -u root -P /p -k -L -r -d");
+	ck_assert_uint_eq(config.memory_limit, 128 << 20);
+	ck_assert_uint_eq(config.conn_limit, 500);
+	ck_assert_uint_eq(config.threads, 2);
+	ck_assert_uint_eq(config.item_max, 2 << 20);
+	ck_assert(config.no_evictions && config.no_cas);
+	ck_assert(config.disable_flush_all && config.disable_dumping);
+	ck_assert(config.disable_watch && config.enable_shutdown);
+	ck_assert_uint_eq(config.reqs_per_event, 7);
+	ck_assert_uint_eq(config.listen_backlog, 99);
+	ck_assert_double_eq(config.growth_factor, 1.5);
+	ck_assert(config.has_growth_factor);
+	ck_assert_uint_eq(config.chunk_min, 64);
+	ck_assert_int_eq(config.protocol, PROTO_TEXT);
+	ck_assert_str_eq(config.prefix_delimiter, "/");
+	ck_assert(config.detail_enabled);
+	ck_assert_uint_eq(config.verbosity, 2);
+	ck_assert_str_eq(config.user, "root");
+	ck_assert_str_eq(config.pid_file, "/p");
+	ck_assert(config.lock_memory && config.large_pages);
+	ck_assert(config.core_dumps && config.daemonize);
+	config_fini(&config);
+}
+END_TEST
+
+START_TEST(test_long_options)
+{
+	accept_line("--port=5 --listen=10.0.0.1 --memory-limit=1g --threads=3 "
+	    "--conn-limit 300 --max-item-size=512k --disable-cas "
+	    "--protocol=binary --verbose --listen=::1 --unix-socket=/s "
+	    "--unix-mask=0766");
+	ck_assert_uint_eq(config.port, 5);
+	ck_assert(config.has_port);
+	ck_assert_str_eq(config.listen, "10.0.0.1,::1");
+	ck_assert_str_eq(config.inter, "10.0.0.1,::1");
+	ck_assert_uint_eq(config.memory_limit, 1u << 30);
+	ck_assert_uint_eq(config.threads, 3);
+	ck_assert_uint_eq(config.conn_limit, 300);
+	ck_assert_uint_eq(config.item_max, 512 << 10);
+	ck_assert(config.no_cas);
+	ck_assert_int_eq(config.protocol, PROTO_BINARY);
+	ck_assert_uint_eq(config.verbosity, 1);
+	ck_assert_str_eq(config.unix_socket, "/s");
+	ck_assert_uint_eq(config.unix_mask, 0766);
+	config_fini(&config);
+}
+END_TEST
+
+START_TEST(test_last_one_wins)
+{
+	accept_line("-m 100 -m 200 -o maxconns_fast,no_maxconns_fast -p 1 "
+	    "-p -1");
+	ck_assert_uint_eq(config.memory_limit, 200 << 20);
+	ck_assert(!config.maxconns_fast);
+	ck_assert_uint_eq(config.port, CONFIG_PORT_ANY);
+	config_fini(&config);
+}
+END_TEST
+
+START_TEST(test_suboptions)
+{
+	accept_line("-o idle_timeout=30,hot_lru_pct=30,,warm_lru_pct=50,"
+	    "no_maxconns_fast,temporary_ttl=20,hashpower=18,"
+	    "watcher_logbuf_size=128,worker_logbuf_size=32,track_sizes "
+	    "-o slab_sizes=96-192-384,no_lru_crawler,no_lru_maintainer,"
+	    "hot_max_factor=0.5,warm_max_factor=3");
+	ck_assert_uint_eq(config.idle_timeout, 30);
+	ck_assert_uint_eq(config.hot_lru_pct, 30);
+	ck_assert_uint_eq(config.warm_lru_pct, 50);
+	ck_assert(!config.maxconns_fast);
+	ck_assert_uint_eq(config.temporary_ttl, 20);
+	ck_assert(config.has_temporary_ttl);
+	ck_assert_uint_eq(config.hashpower, 18);
+	ck_assert_uint_eq(config.watcher_logbuf, 128 << 10);
+	ck_assert_uint_eq(config.worker_logbuf, 32 << 10);
+	ck_assert(config.track_sizes);
+	ck_assert_uint_eq(config.slab_sizes[0], 96);
+	ck_assert_uint_eq(config.slab_sizes[2], 384);
+	ck_assert_uint_eq(config.slab_sizes[3], 0);
+	ck_assert(!config.lru_crawler && !config.lru_maintainer);
+	ck_assert_double_eq(config.hot_max_factor, 0.5);
+	ck_assert_double_eq(config.warm_max_factor, 3);
+	config_fini(&config);
+}
+END_TEST
+
+/* What slabd has no use for is taken, kept for stats, and said so once. */
+static const struct {
+	const char *line;
+	const char *warning; /* begins so */
+} moot[] = {
+	{ "-e /mem", "slabd: -e /mem: accepted, no effect: " },
+	{ "-N 4", "slabd: -N 4: accepted, no effect: " },
+	{ "-o hash_algorithm=jenkins",
+	    "slabd: -o hash_algorithm=jenkins: accepted, no effect: " },
+	{ "-o modern", "slabd: -o modern: accepted, no effect: " },
+	{ "-o slab_automove", "slabd: -o slab_automove: accepted" },
+	{ "-o slab_automove=2", "slabd: -o slab_automove=2: accepted" },
+	{ "-o tail_repair_time=60", "slabd: -o tail_repair_time=60: accepted" },
+	{ "-o lru_crawler_sleep=7", "slabd: -o lru_crawler_sleep=7: accepted" },
+	{ "-I 16k -o slab_chunk_max=16", "slabd: -o slab_chunk_max=16: " },
+	{ "-o ext_path=/f:1G", "slabd: -o ext_path=/f:1G: accepted" },
+	{ "-o ssl_key=/k", "slabd: -o ssl_key=/k: accepted" },
+	{ "-o no_hashexpand", "slabd: -o no_hashexpand: accepted" },
+	{ "-o resp_obj_mem_limit=1", "slabd: -o resp_obj_mem_limit=1: " },
+	{ "-o proxy_config=x", "slabd: -o proxy_config=x: accepted" },
+};
+
+START_TEST(test_moot)
+{
+	struct told told = read_line(moot[_i].line);
+
+	ck_assert_int_eq(told.status, CONFIG_RUN);
+	ck_assert_msg(strncmp(told.err, moot[_i].warning,
+	    strlen(moot[_i].warning)) == 0, "%s", told.err);
+	ck_assert_msg(strchr(told.err, '\n') == strrchr(told.err, '\n'),
+	    "one line: %s", told.err);
+	forget(&told);
+}
+END_TEST
+
+static const struct {
+	const char *line;
+	int status;
+	const char *says; /* somewhere */
+} refused[] = {
+	{ "--nosuchoption", 1, "--nosuchoption" },
+	{ "-Q", 1, "-Q" },
+	{ "-p", 1, "-p needs an argument" },
+	{ "--port", 1, "--port needs an argument" },
+	{ "stray", 1, "stray" },
+	{ "-p 65536", 1, "-p 65536: must be 0 to 65535" },
+	{ "-p 1x", 1, "-p 1x" },
+	{ "-p -2", 1, "-p -2" },
+	{ "-c 0", 1, "-c 0" },
+	{ "-c 99999999999999999999", 1, "-c 9999" },
+	{ "-t 0", 1, "-t 0" },
+	{ "-t 257", 1, "-t 257" },
+	{ "-R 0", 1, "-R 0" },
+	{ "-n 0", 1, "-n 0" },
+	{ "-f 1.0", 1, "-f 1.0: must be greater than 1" },
+	{ "-f nan", 1, "-f nan" },
+	{ "-f 1.5x", 1, "-f 1.5x" },
+	{ "-m 0", 1, "-m 0" },
+	{ "-m -1", 1, "-m -1" },
+	{ "-m 64q", 1, "-m 64q" },
+	{ "-m 64mm", 1, "-m 64mm" },
+	{ "-a 888", 1, "-a 888" },
+	{ "-a 1000", 1, "-a 1000" },
+	{ "-D ab", 1, "-D ab" },
+	{ "-I 100", 64, "-I 100: must be 1k to 1g" },
+	{ "-I 1025m", 64, "-I 1025m" },
+	{ "-I 33m", 64, "at most half" },
+	{ "-B morse", 64, "-B morse" },
+	{ "-S", 64, "-S: SASL is not there yet" },
+	{ "-Y /f", 64, "-Y" },
+	{ "-Z", 64, "-Z: TLS is not there yet" },
+	{ "-U 11211", 64, "-U 11211: UDP is not there yet" },
+	{ "-p 0", 64, "-p 0 leaves nothing" },
+	{ "-o nosuch", 1, "-o nosuch: unknown" },
+	{ "-o nosuch=5", 1, "-o nosuch" },
+	{ "-o idle_timeout", 1, "needs a value" },
+	{ "-o idle_timeout=", 1, "needs a value" },
+	{ "-o maxconns_fast=1", 1, "takes no value" },
+	{ "-o hashpower=11", 1, "12 to 31" },
+	{ "-o hash_algorithm=md5", 1, "md5" },
+	{ "-o tail_repair_time=9", 1, "tail_repair_time=9" },
+	{ "-o lru_crawler_sleep=1000001", 1, "lru_crawler_sleep" },
+	{ "-o hot_max_factor=0", 1, "hot_max_factor=0" },
+	{ "-o hot_lru_pct=50,warm_lru_pct=50", 64, "at most 80" },
+	{ "-o slab_sizes=96-90", 1, "90 does not fit" },
+	{ "-o slab_sizes=96-", 1, "must be numbers" },
+	{ "-o slab_sizes=0", 1, "0 does not fit" },
+};
+
+START_TEST(test_refused)
+{
+	struct told told = read_line(refused[_i].line);
+
+	ck_assert_msg(told.status == refused[_i].status, "%s: %d %s",
+	    refused[_i].line, told.status, told.err);
+	ck_assert_msg(strstr(told.err, refused[_i].says) != NULL, "%s: %s",
+	    refused[_i].line, told.err);
+	ck_assert_str_eq(told.out, "");
+	forget(&told);
+}
+END_TEST
+
+START_TEST(test_too_many_slab_sizes)
+{
+	char line[512] = "-o slab_sizes=96";
+	struct told told;
+
+	for (unsigned i = 1; i < CONFIG_SLAB_SIZES; i++)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line),
+		    "-%u", 96 + i * 8);
+	told = read_line(line);
+	ck_assert_int_eq(told.status, 1);
+	ck_assert_ptr_nonnull(strstr(told.err, "more than 62 sizes"));
+	forget(&told);
+}
+END_TEST
+
+START_TEST(test_where_defaults)
+{
+	accept_line("-s /s");
+	ck_assert_str_eq(config.inter, "NULL");
+	config_fini(&config);
+	accept_line("-s /s -p 5");
+	ck_assert_str_eq(config.inter, "127.0.0.1,::1");
+	config_fini(&config);
+	accept_line("-s /s -p 0");
+	config_fini(&config);
+	accept_line("-U 0");
+	config_fini(&config);
+}
+END_TEST
+
+START_TEST(test_no_modern)
+{
+	accept_line("-o no_modern,lru_crawler");
+	ck_assert(!config.lru_maintainer && !config.maxconns_fast);
+	ck_assert(!config.slab_reassign && config.slab_automove == 0);
+	ck_assert(config.lru_crawler);
+	config_fini(&config);
+}
+END_TEST
+
+START_TEST(test_printers)
+{
+	struct told told = read_line("-V");
+
+	ck_assert_int_eq(told.status, 0);
+	ck_assert_str_eq(told.out, "slabd " SLABD_VERSION
+	    " (speaks the protocols of memcached 1.6.45)\n");
+	forget(&told);
+	told = read_line("-m 100 --help -Q");
+	ck_assert_int_eq(told.status, 0);
+	ck_assert_ptr_nonnull(strstr(told.out, "-m, --memory-limit=<num> "));
+	ck_assert_ptr_nonnull(strstr(told.out, "(default: 64)"));
+	ck_assert_ptr_nonnull(strstr(told.out, "idle_timeout=<sec>"));
+	ck_assert_ptr_null(strstr(told.out, "list-options"));
+	forget(&told);
+	told = read_line("-i");
+	ck_assert_int_eq(told.status, 0);
+	ck_assert_str_ne(told.out, "");
+	forget(&told);
+}
+END_TEST
+
+/* ------------------------------------------------------------ the manual */
+
+static char *
+read_manual(void)
+{
+	FILE *file = fopen("man/slabd.1", "r");
+	char *text;
+	size_t n;
+
+	if (file == NULL)
+		return NULL;
+	text = calloc(1, 256 * 1024);
+	n = fread(text, 1, 256 * 1024 - 1, file);
+	ck_assert_uint_lt(n, 256 * 1024 - 1);
+	fclose(file);
+	return text;
+}
+
+/* The word, and not only the beginning of a longer one. */
+static bool
+has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+		if (strchr(" \n,", at[n]) != NULL)
+			return true;
+	return false;
+}
+
+START_TEST(test_manual_has_every_option)
+{
+	char *manual = read_manual(), *list, *rest, *row, word[64];
+	unsigned rows = 0;
+	size_t n;
+	FILE *out;
+
+	if (manual == NULL)
+		return; /* not run from the root of the project */
+	out = open_memstream(&list, &n);
+	config_list(out);
+	fclose(out);
+	rest = list;
+	while ((row = strsep(&rest, "\n")) != NULL && *row != '\0') {
+		bool is_sub = *row == 'o' && strcmp(row + 2, "extended") != 0;
+
+		if (is_sub)
+			snprintf(word, sizeof(word), ".It Cm %s", row + 2);
+		else
+			snprintf(word, sizeof(word), ".It Fl %c", *row);
+		ck_assert_msg(has_word(manual, word), "%s", word);
+		rows++;
+		if (is_sub || row[2] == '-')
+			continue;
+		snprintf(word, sizeof(word), "Fl -%s", row + 2);
+		ck_assert_msg(has_word(manual, word), "%s", word);
+	}
+	ck_assert_uint_gt(rows, 90);
+	free(list);
+	free(manual);
+}
+END_TEST
+
+/* ------------------------------------------------------------ addresses */
+
+static const struct {
+	const char *text;
+	const char *host;
+	unsigned port;
+	int protocol; /* -1: none */
+	const char *tag;
+} addresses[] = {
+	{ "127.0.0.1", "127.0.0.1", 0, -1, "" },
+	{ "127.0.0.1:11212", "127.0.0.1", 11212, -1, "" },
+	{ "127.0.0.1:-1", "127.0.0.1", CONFIG_PORT_ANY, -1, "" },
+	{ "cache.local:1", "cache.local", 1, -1, "" },
+	{ "*", "", 0, -1, "" },
+	{ "*:5", "", 5, -1, "" },
+	{ "::1", "::1", 0, -1, "" },
+	{ "[::1]", "::1", 0, -1, "" },
+	{ "[::1]:65535", "::1", 65535, -1, "" },
+	{ "fe80::1:2", "fe80::1:2", 0, -1, "" },
+	{ "notls:127.0.0.1", "127.0.0.1", 0, -1, "" },
+	{ "proto[ascii]:::1", "::1", 0, PROTO_TEXT, "" },
+	{ "proto[binary]:[::1]:7", "::1", 7, PROTO_BINARY, "" },
+	{ "proto[negotiating]:a", "a", 0, PROTO_AUTO, "" },
+	{ "tag[api]:a:7", "a", 7, -1, "api" },
+	{ "tag_api_:a:7", "a", 7, -1, "api" },
+	{ "notls:proto[ascii]:tag_12345678_:*", "", 0, PROTO_TEXT,
+	    "12345678" },
+};
+
+START_TEST(test_address)
+{
+	const char *text = addresses[_i].text, *why;
+	struct address a;
+
+	ck_assert_msg(address_parse(text, strlen(text), &a, &why), "%s", why);
+	ck_assert_str_eq(a.host, addresses[_i].host);
+	ck_assert_uint_eq(a.port, addresses[_i].port);
+	ck_assert_int_eq(a.has_protocol, addresses[_i].protocol >= 0);
+	if (a.has_protocol)
+		ck_assert_int_eq((int)a.protocol, addresses[_i].protocol);
+	ck_assert_str_eq(a.tag, addresses[_i].tag);
+}
+END_TEST
+
+static const char *const no_addresses[] = { "", ":", ":5", "[::1", "[::1]x",
+	"[::1]5", "[]", "a:", "a:0", "a:65536", "a:5x", "a:-2", "a:+5",
+	"btls:a", "mtls:a", "proto[proxy]:a", "proto[morse]:a", "proto[ascii",
+	"tag[]:a", "tag[123456789]:a", "tag_:a", "tag_123456789_:a", "tag_a:b",
+	"notls:" };
+
+START_TEST(test_no_address)
+{
+	const char *text = no_addresses[_i], *why = NULL;
+	struct address a;
+
+	ck_assert_msg(!address_parse(text, strlen(text), &a, &why), "%s",
+	    text);
+	ck_assert_ptr_nonnull(why);
+}
+END_TEST
+
+START_TEST(test_long_address)
+{
+	char text[1024];
+	struct address a;
+	const char *why;
+
+	memset(text, 'a', sizeof(text));
+	ck_assert(address_parse(text, ADDRESS_HOST_MAX, &a, &why));
+	for (size_t n = ADDRESS_HOST_MAX + 1; n <= sizeof(text); n++)
+		ck_assert(!address_parse(text, n, &a, &why));
+}
+END_TEST
+
+START_TEST(test_address_list)
+{
+	const char *list = ",a:1;; [::1]:2 ,b;", *text;
+	size_t n;
+
+	text = address_next(&list, &n);
+	ck_assert(n == 3 && memcmp(text, "a:1", n) == 0);
+	text = address_next(&list, &n);
+	ck_assert(n == 7 && memcmp(text, "[::1]:2", n) == 0);
+	text = address_next(&list, &n);
+	ck_assert(n == 1 && *text == 'b');
+	ck_assert_ptr_null(address_next(&list, &n));
+	ck_assert_ptr_null(address_next(&list, &n));
+}
+END_TEST
+
+enum {
+	NMOOT = sizeof(moot) / sizeof(*moot),
+	NREFUSED = sizeof(refused) / sizeof(*refused),
+	NADDRESSES = sizeof(addresses) / sizeof(*addresses),
+	NNO_ADDRESSES = sizeof(no_addresses) / sizeof(*no_addresses),
+};
+
+Suite *config_suite(void);
+
+Suite *
+config_suite(void)
+{
+	Suite *s = suite_create("config");
+	TCase *t = tcase_create("config");
+
+	tcase_add_test(t, test_defaults);
+	tcase_add_test(t, test_short_options);
+	tcase_add_test(t, test_long_options);
+	tcase_add_test(t, test_last_one_wins);
+	tcase_add_test(t, test_suboptions);
+	tcase_add_loop_test(t, test_moot, 0, NMOOT);
+	tcase_add_loop_test(t, test_refused, 0, NREFUSED);
+	tcase_add_test(t, test_too_many_slab_sizes);
+	tcase_add_test(t, test_where_defaults);
+	tcase_add_test(t, test_no_modern);
+	tcase_add_test(t, test_printers);
+	tcase_add_test(t, test_manual_has_every_option);
+	tcase_add_loop_test(t, test_address, 0, NADDRESSES);
+	tcase_add_loop_test(t, test_no_address, 0, NNO_ADDRESSES);
+	tcase_add_test(t, test_long_address);
+	tcase_add_test(t, test_address_list);
+	suite_add_tcase(s, t);
+	return s;
+}
