@@ -21,7 +21,7 @@ cache_settings(const struct config *config, uint64_t seed)
 	return (struct cache_config){
 		.memory_limit = config->memory_limit,
 		.fixed_limit = config->lock_memory || config->large_pages,
-		.growth_factor = config->growth_factor_given ?
+		.growth_factor = config->has_growth_factor ?
 		    config->growth_factor : 0,
 		.chunk_min = config->chunk_min,
 		.item_max = config->item_max,
@@ -36,7 +36,7 @@ cache_settings(const struct config *config, uint64_t seed)
 		.warm_pct = config->warm_lru_pct,
 		.hot_factor = config->hot_max_factor,
 		.warm_factor = config->warm_max_factor,
-		.temporary_ttl = config->temp_lru ?
+		.temporary_ttl = config->has_temporary_ttl ?
 		    config->temporary_ttl : 0,
 	};
 }
