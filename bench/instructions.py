@@ -1,0 +1,135 @@
+"""Counts user instructions per operation under callgrind, for both servers.
+
+A server is filled and asked for some operations, then started anew, filled
+and asked for more of them: the difference, in the thread that did the work,
+divided by the difference in operations, is what an operation costs.  Unlike
+time, it is the same every time.
+"""
+
+import argparse
+import glob
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from servers import LOAD, NAMES, OUT, Server, program, run_load
+
+FEW = 10000
+WORKLOADS = [
+    # name, options of load, operations, budget
+    ("GET, 50 pipelined", "--op get --depth 50", 100000, 450),
+    ("GET, 16 pipelined", "--op get --depth 16", 100000, None),
+    ("get of 50 keys", "--op multiget --multi 50", 100000, 300),
+    ("mg, 50 pipelined", "--proto meta --op get --depth 50", 100000, 500),
+    ("SET, 50 pipelined", "--op set --depth 50", 100000, 700),
+    ("SET, 16 pipelined", "--op set --depth 16", 100000, None),
+    ("ms, 50 pipelined", "--proto meta --op set --depth 50", 100000, None),
+    ("binary GETQ x 50", "--proto binary --op multiget --multi 50", 100000,
+     350),
+    ("binary SET, 50 pipelined", "--proto binary --op set --depth 50", 100000,
+     None),
+    ("GET, one at a time", "--op get", 30000, 1200),
+    ("SET, one at a time", "--op set", 30000, None),
+]
+LINE = re.compile(r"^\s*([\d,]+) \(\s*[\d.]+%\)\s+(.*)$")
+
+
+def run(which, args, ops, keys):
+    """(instructions by thread, by function, operations done)."""
+    base = os.path.join(OUT, "callgrind.%s.%d" % (which, ops))
+    for old in glob.glob(base + "*"):
+        os.unlink(old)
+    wrap = ["valgrind", "--tool=callgrind", "--separate-threads=yes",
+            "--fair-sched=yes", "--callgrind-out-file=" + base]
+    with Server(which, wrap=wrap, cores="0", memory=256) as server:
+        done = run_load(server, args + ["--keys", str(keys), "--fill",
+                                        "--ops", str(ops)])
+    if "ops" not in done:
+        raise RuntimeError("no figures of " + which)
+    threads = {}
+    for path in glob.glob(base + "-*"):
+        with open(path) as f:
+            for line in f:
+                if line.startswith(("totals:", "summary:")):
+                    threads[path.rsplit("-", 1)[1]] = (
+                        int(line.split()[1]), path)
+    return threads, done["ops"]
+
+
+def functions(path):
+    text = subprocess.run(
+        ["callgrind_annotate", "--threshold=100", "--show-percs=yes", path],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
+    found = {}
+    for line in text.splitlines():
+        m = LINE.match(line)
+        if m and ":" in m.group(2):
+            name = m.group(2).split(":", 1)[1]
+            name = re.sub(r" \[.*/([^/]*)\]$", r" [\1]", name)
+            name = name.replace(" [slabd]", "").replace(" [memcached]", "")
+            found[name] = found.get(name, 0) + int(
+                m.group(1).replace(",", ""))
+    return found
+
+
+def compare(which, args, ops, keys, profile):
+    few, done1 = run(which, args, FEW, keys)
+    many, done2 = run(which, args, FEW + ops, keys)
+    gain = {t: many[t][0] - few.get(t, (0, ""))[0] for t in many}
+    worker = max(gain, key=gain.get)
+    per_op = gain[worker] / (done2 - done1)
+    top = []
+    if profile:
+        before = functions(few[worker][1])
+        after = functions(many[worker][1])
+        cost = {f: (n - before.get(f, 0)) / (done2 - done1)
+                for f, n in after.items()}
+        top = sorted(cost.items(), key=lambda x: -x[1])[:profile]
+    return per_op, top
+
+
+def main():
+    p = argparse.ArgumentParser(prog="instructions", description=__doc__)
+    p.add_argument("--only", action="append", help="rows named so")
+    p.add_argument("--server", action="append", choices=NAMES)
+    p.add_argument("--keys", type=int, default=20000)
+    p.add_argument("--profile", type=int, default=0, metavar="N",
+                   help="also the N most expensive functions")
+    o = p.parse_args()
+    os.makedirs(OUT, exist_ok=True)
+    which = o.server or NAMES
+    for path in [LOAD] + [program(n) for n in which]:
+        if not os.access(path, os.X_OK):
+            sys.exit("bench: there is no %s; run make all benches" % path)
+    lines = ["| workload | %s | ratio | budget | |" % " | ".join(which),
+             "|---|" + "--:|" * (len(which) + 3)]
+    for name, args, ops, budget in WORKLOADS:
+        if o.only and not any(w in name for w in o.only):
+            continue
+        counts = {}
+        for s in which:
+            counts[s], top = compare(s, args.split(), ops, o.keys, o.profile)
+            for function, cost in top:
+                print("%-10s %-24s %8.1f  %s" % (s, name, cost, function),
+                      flush=True)
+        ours = counts.get("slabd")
+        both = ours and counts.get("memcached")
+        lines.append("| %s | %s | %s | %s | %s |" % (
+            name, " | ".join("%.0f" % counts[s] for s in which),
+            "%.2f" % (ours / counts["memcached"]) if both else "",
+            budget or "",
+            ("ok" if ours <= budget else "OVER") if budget and ours else ""))
+        print(lines[-1], file=sys.stderr, flush=True)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    with open(os.path.join(OUT, "instructions.md"), "w") as f:
+        f.write(text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (RuntimeError, OSError, subprocess.SubprocessError) as e:
+        sys.exit("bench: %s" % e)
