@@ -25,7 +25,8 @@ cache_settings(const struct config *config, uint64_t seed)
 		    config->growth_factor : 0,
 		.chunk_min = config->chunk_min,
 		.item_max = config->item_max,
-		.slab_sizes = config->slab_sizes,
+		.slab_sizes = config->slab_sizes[0] != 0 ?
+		    config->slab_sizes : NULL,
 		.shards = 0,
 		.seed = seed,
 		.index_start = config->hashpower ? 1u << config->hashpower : 0,
