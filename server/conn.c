@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/watch.h"
+
 enum phase { CONN_READING, CONN_BLOCKED, CONN_ENDING };
 
 struct conn {
@@ -82,6 +84,16 @@ shown_state(const struct conn *c)
 }
 
 static void
+tell_watchers(const struct conn *c, const char *reason)
+{
+	struct server *srv = worker_host(c->worker)->server;
+
+	if (atomic_load_explicit(&srv->observing, memory_order_relaxed) &
+	    OBSERVE_CONNEVENTS)
+		watch_connection(srv->watch, c->fd, reason);
+}
+
+static void
 enter(struct conn *c, enum phase phase)
 {
 	assert(c->phase != CONN_ENDING && c->phase != phase);
@@ -92,7 +104,7 @@ static void
 listen_for(struct conn *c, int events)
 {
 	if (uv_poll_start(&c->poll, events, on_event) != 0)
-		conn_close(c);
+		conn_close(c, "error");
 }
 
 struct conn *
@@ -111,6 +123,7 @@ conn_new(struct worker *w, int fd, enum proto_name proto)
 	session_init(&c->session, proto);
 	c->session.fd = fd;
 	show(c, CONN_NEW_CMD);
+	tell_watchers(c, NULL);
 	listen_for(c, UV_READABLE);
 	return c;
 }
@@ -126,13 +139,14 @@ on_closed(uv_handle_t *handle)
 }
 
 void
-conn_close(struct conn *c)
+conn_close(struct conn *c, const char *reason)
 {
 	struct host *h = worker_host(c->worker);
 
 	if (c->phase == CONN_ENDING)
 		return;
 	enter(c, CONN_ENDING);
+	tell_watchers(c, reason);
 	show(c, CONN_NONE);
 	session_fini(&c->session, h);
 	if (c->blocked != NULL)
@@ -147,7 +161,7 @@ conn_drain(struct conn *c)
 {
 	c->draining = true;
 	if (c->phase == CONN_READING)
-		conn_close(c);
+		conn_close(c, "shutdown");
 }
 
 /* ------------------------------------------------------------ writing */
@@ -187,7 +201,7 @@ keep(struct conn *c, const char *in, size_t n)
 	c->left = malloc(n);
 	if (c->left == NULL) {
 		count_up(&h->counters.malloc_fails, 1);
-		conn_close(c);
+		conn_close(c, "error");
 		return false;
 	}
 	memcpy(c->left, in, n);
@@ -204,7 +218,7 @@ block(struct conn *c, const char *in, size_t n)
 	c->blocked = output_move(h->out);
 	if (c->blocked == NULL) {
 		count_up(&h->counters.malloc_fails, 1);
-		conn_close(c);
+		conn_close(c, "error");
 		return;
 	}
 	if (!keep(c, in, n))
@@ -235,7 +249,7 @@ serve(struct conn *c, const char *in, size_t n)
 		n -= used;
 		if (verdict == SESSION_DROP) {
 			output_clear(h->out, h->cache);
-			conn_close(c);
+			conn_close(c, "error");
 			return false;
 		}
 		sent = send_output(c, h->out);
@@ -248,7 +262,7 @@ serve(struct conn *c, const char *in, size_t n)
 		}
 		if (sent < 0 || verdict == SESSION_CLOSE) {
 			output_clear(h->out, h->cache);
-			conn_close(c);
+			conn_close(c, sent < 0 ? "error" : "normal");
 			return false;
 		}
 		if (verdict == SESSION_MORE)
@@ -308,7 +322,7 @@ on_readable(struct conn *c)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		conn_close(c);
+		conn_close(c, got < 0 ? "error" : "normal");
 		return;
 	}
 	count_up(&h->counters.bytes_read, (uint64_t)got);
@@ -333,7 +347,7 @@ on_writable(struct conn *c)
 	if (sent == 0)
 		return;
 	if (sent < 0 || c->close_when_sent) {
-		conn_close(c);
+		conn_close(c, sent < 0 ? "error" : "normal");
 		return;
 	}
 	c->last_request = worker_tick(c->worker);
@@ -347,7 +361,7 @@ on_writable(struct conn *c)
 	if (!serve(c, input, n))
 		return;
 	if (c->draining) {
-		conn_close(c);
+		conn_close(c, "shutdown");
 		return;
 	}
 	show(c, shown_state(c));
@@ -369,7 +383,7 @@ on_event(uv_poll_t *poll, int status, int events)
 
 	(void)events;
 	if (status < 0)
-		conn_close(c);
+		conn_close(c, "error");
 	else if (c->phase == CONN_BLOCKED)
 		on_writable(c);
 	else if (c->phase == CONN_READING)

@@ -32,8 +32,9 @@
 /* Takes the socket over, closing it if there is no memory: then NULL. */
 struct conn *conn_new(struct worker *, int fd, enum proto_name);
 
-/* Begins to close; safe to call more than once. */
-void conn_close(struct conn *);
+/* Begins to close; safe to call more than once.  Watchers are told the
+ * reason: normal, error, idle_timeout, shutdown. */
+void conn_close(struct conn *, const char *reason);
 
 /* The server ends: closes unless replies are still on their way; then it
  * closes when they are sent. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/command.h"
+#include "server/note.h"
 
 /* A request whose value is still arriving, or is being thrown away. */
 struct held {
@@ -129,7 +130,11 @@ run_request(struct session *s, struct host *h, struct request *req,
 
 	res.status = STATUS_NOTHING;
 	res.has_value = false;
-	COMMANDS[req->op].run(&call, &res);
+	if (atomic_load_explicit(&h->server->observing,
+	    memory_order_relaxed) & OBSERVE_ITEMS)
+		note_run(&call, &res);
+	else
+		COMMANDS[req->op].run(&call, &res);
 	reply(s, &call, &res);
 	s->fresh = false;
 }

@@ -152,7 +152,7 @@ on_drained(uv_timer_t *timer)
 	struct worker *w = timer->data;
 
 	for (struct conn *c = w->conns; c != NULL; c = conn_links(c)->next)
-		conn_close(c);
+		conn_close(c, "shutdown");
 }
 
 static void
@@ -204,7 +204,7 @@ on_idle_check(uv_timer_t *timer)
 		if (conn_watches(c) || now - conn_last_request(c) <= timeout)
 			continue;
 		count_up(&w->host->counters.idle_kicks, 1);
-		conn_close(c);
+		conn_close(c, "idle_timeout");
 	}
 }
 
