@@ -48,7 +48,11 @@ add_class(struct slab *s, uint32_t size)
 	s->classes[s->nclasses].per_page = ARENA_PAGE_SIZE / size;
 }
 
-/* false if the ids did not suffice; the last class is a whole page always. */
+/*
+ * false if the ids did not suffice; the last class is a whole page always.
+ * Sizes are rounded down before they are made even: where the unit is coarse
+ * for the factor, the steps are single units rather than now one, now two.
+ */
 static bool
 grow_sizes(struct slab *s, uint32_t smallest, double factor, uint32_t unit)
 {
@@ -58,7 +62,7 @@ grow_sizes(struct slab *s, uint32_t smallest, double factor, uint32_t unit)
 	while (size < ARENA_PAGE_SIZE && s->nclasses < MAX_CLASS - 1) {
 		add_class(s, size);
 		next = size * factor < ARENA_PAGE_SIZE ?
-		    (uint32_t)(size * factor) : ARENA_PAGE_SIZE;
+		    (uint32_t)(size * factor) & ~(unit - 1) : ARENA_PAGE_SIZE;
 		size = even(next < size + unit ? size + unit : next, unit);
 	}
 	add_class(s, ARENA_PAGE_SIZE);

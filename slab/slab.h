@@ -40,7 +40,8 @@ struct slab {
 	struct arena arena;
 	unsigned nclasses; /* ids 1 .. nclasses */
 	struct slab_class classes[CACHE_CLASSES];
-	uint8_t class_for[ARENA_PAGE_SIZE / 8 + 1]; /* by size, rounded up to 8 */
+	/* by size, rounded up to 8 */
+	uint8_t class_for[ARENA_PAGE_SIZE / 8 + 1];
 };
 
 /*
@@ -88,7 +89,8 @@ slab_chunk_size(const struct slab *s, handle h)
 	return s->classes[arena_class_of(&s->arena, h)].chunk_size;
 }
 
-/* Walks all lists, the arena's too, takes the locks in turn; aborts unless counts, states and links agree. */
+/* Walks all lists, the arena's too, taking the locks in turn; aborts unless
+ * counts, states and links agree. */
 void slab_check(struct slab *);
 
 #endif
