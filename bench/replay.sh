@@ -16,7 +16,8 @@ if [ ! -f "$TRACES/replay.c" ]; then
 	exit 0
 fi
 mkdir -p build/bench
-if [ "$TRACES/replay.c" -nt build/bench/replay ]; then
+if [ ! -x build/bench/replay ] ||
+    [ "$TRACES/replay.c" -nt build/bench/replay ]; then
 	${CC:-cc} -O2 -w -o build/bench/replay "$TRACES/replay.c" -lm || exit 1
 fi
 exec python3 bench/replay.py "$@"
