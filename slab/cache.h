@@ -149,7 +149,8 @@ struct cache_want {
 			  value does not fit is not copied (view.copied) */
 	bool no_value;	/* neither copy nor pin */
 	bool no_bump;	/* leave activity, access time and counters alone */
-	bool touch;	/* set the deadline; counts as touch */
+	bool touch;	/* set the deadline; counts as touch; with no_value,
+			   as touch only */
 	bool gat;	/* with touch: count as touch only, not as get */
 	bool vivify;	/* on a miss create an empty item; caller wins */
 	bool recache;	/* win if fewer than recache_ttl seconds are left */

@@ -1,0 +1,201 @@
+/* delta.c - see cache.h: arithmetic on decimal numbers. */
+#include <stdint.h>
+
+#include "slab/cache.h"
+#include "slab/door.h"
+
+enum { DIGITS = 20 }; /* of 2^64 - 1 */
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Leading blanks, digits, then a blank or the end. */
+static bool
+read_number(const char *p, uint32_t n, uint64_t *number)
+{
+	const char *end = p + n;
+	uint64_t value = 0;
+	const char *first;
+
+	while (p < end && is_blank(*p))
+		p++;
+	for (first = p; p < end && *p >= '0' && *p <= '9'; p++) {
+		unsigned digit = (unsigned)(*p - '0');
+
+		if (value > (UINT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*number = value;
+	return p > first && (p == end || is_blank(*p));
+}
+
+/* The digits end at end; returns where they begin. */
+static char *
+write_number(char *end, uint64_t number)
+{
+	do {
+		*--end = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	return end;
+}
+
+static uint64_t
+apply(uint64_t old, const struct cache_delta *delta)
+{
+	if (!delta->decrement)
+		return old + delta->delta;
+	return old > delta->delta ? old - delta->delta : 0;
+}
+
+static uint64_t
+next_cas(struct shard *s, const struct cache_delta *delta)
+{
+	if (delta->set_cas && !s->no_cas)
+		return delta->new_cas;
+	return shard_cas(s, delta->new_cas);
+}
+
+/* Over the old digits, the rest blanks. */
+static void
+write_in_place(struct shard *s, const struct shard_place *place,
+    const char *digits, uint32_t ndigits, uint64_t cas, uint32_t now)
+{
+	struct item *it = place->it;
+	struct lru_scene scene = shard_scene(s, now);
+	char *value = item_value(it);
+
+	shard_open(it);
+	memcpy(value, digits, ndigits);
+	memset(value + ndigits, ' ', it->nvalue - ndigits);
+	it->cas = cas;
+	shard_close(s, it);
+	lru_rewrite(&s->lru[shard_class_of(s, place->h)], &scene, place->h);
+}
+
+static enum cache_status
+put_number(struct cache *c, struct shard *s, const struct cache_key *k,
+    struct shard_place *place, const struct cache_delta *delta,
+    uint64_t number, struct room *room, uint32_t now)
+{
+	char digits[DIGITS];
+	char *first = write_number(digits + DIGITS, number);
+	uint32_t n = (uint32_t)(digits + DIGITS - first);
+	struct item *it = place->it;
+	struct draft d = { .head = first, .nhead = n };
+
+	d.cas = next_cas(s, delta);
+	if (it != NULL && n <= it->nvalue) {
+		write_in_place(s, place, first, n, d.cas, now);
+		return CACHE_STORED;
+	}
+	if (it != NULL) {
+		d.client_flags = item_client_flags(it);
+		d.deadline = it->deadline;
+		d.marks = it->bits & ITEM_BINARY;
+	} else {
+		d.deadline = delta->vivify_deadline;
+		d.marks = delta->binary_key ? ITEM_BINARY : 0;
+	}
+	if (door_too_large(c, k->nbytes, d.client_flags, n))
+		return CACHE_NO_MEMORY;
+	return door_place(c, s, k, place, &d, room, now);
+}
+
+static enum cache_status
+apply_to(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, struct shard_place *place,
+    const struct cache_delta *delta, uint64_t *number, struct room *room)
+{
+	struct item *it = place->it;
+
+	if (delta->compare && !door_cas_is(c, it, delta->compare_cas))
+		return CACHE_EXISTS;
+	if (item_is_large(it) ||
+	    !read_number(item_value(it), it->nvalue, number))
+		return CACHE_NOT_NUMBER;
+	*number = apply(*number, delta);
+	return put_number(c, s, k, place, delta, *number, room, w->now);
+}
+
+static void
+show(const struct shard *s, const struct shard_place *place,
+    struct cache_view *v)
+{
+	struct item *it = place->it;
+
+	*v = (struct cache_view){
+		.client_flags = item_client_flags(it),
+		.nvalue = it->nvalue,
+		.cas = it->cas,
+		.deadline = it->deadline,
+		.old_deadline = it->deadline,
+		.accessed = it->accessed,
+		.size = (uint32_t)item_size(it->nkey, it->bits & ITEM_FLAGS,
+		    it->nvalue),
+		.class_id = (uint8_t)shard_class_of(s, place->h),
+		.queue = it->bits & ITEM_QUEUE,
+		.fetched = it->bits & ITEM_FETCHED,
+		.stale = it->bits & ITEM_STALE,
+		.win_sent = it->bits & ITEM_WIN_SENT,
+		.binary_key = it->bits & ITEM_BINARY,
+	};
+}
+
+static void
+count(const struct cache_caller *w, const struct cache_delta *delta,
+    enum cache_status status, unsigned class_id)
+{
+	if (status == CACHE_NO_MEMORY)
+		COUNT(w, store_no_memory);
+	else if (class_id == 0 && delta->decrement)
+		COUNT(w, decr_misses);
+	else if (class_id == 0)
+		COUNT(w, incr_misses);
+	else if (status == CACHE_STORED && delta->decrement)
+		COUNT_CLASS(w, class_id, decr_hits);
+	else if (status == CACHE_STORED)
+		COUNT_CLASS(w, class_id, incr_hits);
+}
+
+enum cache_status
+cache_delta(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_delta *delta,
+    uint64_t *number, struct cache_view *v)
+{
+	struct shard *s = door_shard(c, k->hash);
+	struct room room = { 0 };
+	enum cache_status status;
+	struct shard_place place;
+	unsigned class_id;
+
+	door_tick(c, w);
+	lock_acquire(&s->lock);
+	do {
+		place = door_find(s, k, w->now);
+		class_id = 0;
+		status = CACHE_NOT_FOUND;
+		if (place.it != NULL) {
+			class_id = shard_class_of(s, place.h);
+			status = apply_to(c, s, w, k, &place, delta, number,
+			    &room);
+			if (status == CACHE_STORED && delta->touch)
+				shard_touch(s, &place, delta->touch_deadline,
+				    w->now);
+		} else if (delta->vivify) {
+			*number = delta->initial;
+			status = put_number(c, s, k, &place, delta, *number,
+			    &room, w->now);
+		}
+	} while (status == CACHE_NO_MEMORY && room_wait(c, s, &room, w->now));
+	if (status == CACHE_STORED)
+		show(s, &place, v);
+	lock_release(&s->lock);
+	room_fini(c, &room);
+	count(w, delta, status, class_id);
+	return status;
+}

@@ -1,0 +1,208 @@
+/*
+ * door.h - what the files behind cache.h share; nobody else includes it.
+ *
+ *      cache.c   life, keys, get, delete, flush      room.c    memory for an item
+ *      store.c   small items: store, append, place   upkeep.c  housekeeping
+ *      delta.c   arithmetic                          walk.c    dumps
+ *      large.c   reserve, span, pin, join            count.c   statistics
+ *
+ * Owns:    the parts of struct cache.
+ * Threads: as cache.h says; lock order: moving, then one shard, then class.
+ * Fails:   door_place() and room_make() with CACHE_NO_MEMORY or 0.
+ * Cost:    see each.
+ */
+#ifndef SLAB_DOOR_H
+#define SLAB_DOOR_H
+
+#include "slab/cache.h"
+#include "slab/chain.h"
+#include "slab/shard.h"
+
+enum { CACHE_MAGIC = 0xcac4e001 };
+
+struct cache {
+	unsigned magic;
+	/* fixed after cache_new() */
+	unsigned nshards; /* a power of two */
+	struct shard *shards;
+	struct index_space *space;
+	uint64_t seed;
+	uint32_t item_max;
+	bool no_cas;
+	/* set by its own calls, read by all; relaxed */
+	_Atomic uint32_t flush_at; /* 0 = none is due */
+	struct lru_policy policy;
+	struct slab slab;
+
+	/* One page is emptied at a time.  The outermost lock: nobody who
+	 * holds another one takes it. */
+	pthread_mutex_t moving;
+	_Atomic uint64_t pages_moved;
+	_Atomic uint32_t start; /* shard at which room is looked for first */
+	/* The idle seconds of the class's tails, as last seen: who gives. */
+	_Atomic uint32_t ages[CACHE_CLASSES];
+
+	/* of cache_upkeep(), one thread at a time */
+	uint32_t sweep_page;
+	uint32_t sweep_chunk;
+	uint64_t evicted[CACHE_CLASSES];
+	_Atomic uint64_t checked[CACHE_CLASSES]; /* items swept over */
+};
+
+static inline struct shard *
+door_shard(const struct cache *c, uint64_t hash)
+{
+	return &c->shards[hash & (c->nshards - 1)];
+}
+
+/* Relaxed load and store, no locked instruction: the tally has one writer. */
+static inline void
+door_count(_Atomic uint64_t *counter)
+{
+	uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
+}
+
+#define COUNT(caller, name) door_count(&(caller)->tally->name)
+#define COUNT_CLASS(caller, k, name)                                          \
+	door_count(&(caller)->tally->of_class[k].name)
+
+void door_flush_due(struct cache *, uint32_t now);
+
+/* A flush whose time has come is done before anything else. */
+static inline void
+door_tick(struct cache *c, const struct cache_caller *w)
+{
+	uint32_t at = atomic_load_explicit(&c->flush_at, memory_order_relaxed);
+
+	if (__builtin_expect(at != 0 && w->now >= at, 0))
+		door_flush_due(c, w->now);
+}
+
+/* The live item with that key; a dead one is taken away.  *flushed (may be
+ * NULL) says what a dead one had died of. */
+enum door_death { DOOR_ABSENT, DOOR_EXPIRED, DOOR_FLUSHED };
+enum door_death door_bury(struct shard *, struct shard_place *);
+
+static inline struct shard_place
+door_find(struct shard *s, const struct cache_key *k, uint32_t now)
+{
+	struct shard_place place = shard_find(s, k);
+
+	if (place.it != NULL &&
+	    __builtin_expect(shard_is_dead(s, place.it, now), 0))
+		door_bury(s, &place);
+	return place;
+}
+
+static inline bool
+door_too_large(const struct cache *c, uint32_t nkey, uint32_t client_flags,
+    uint64_t nvalue)
+{
+	return nvalue + nkey + CACHE_ITEM_OVERHEAD +
+	    (client_flags ? CACHE_FLAGS_SIZE : 0) > c->item_max;
+}
+
+/* What the number of an existing item has to be for a compare to succeed. */
+static inline bool
+door_cas_is(const struct cache *c, const struct item *it, uint64_t compare)
+{
+	return !c->no_cas && compare != 0 && it->cas == compare;
+}
+
+/* ------------------------------------------------------------ small items */
+
+/* A small item as it shall be.  The value is head and tail, one after the
+ * other; either may lie in the very item that is replaced. */
+struct draft {
+	uint32_t client_flags;
+	uint32_t deadline;
+	uint32_t nhead, ntail;
+	const void *head, *tail;
+	uint64_t cas;
+	uint8_t marks; /* of enum item_bits: FETCHED, STALE, WIN_SENT, BINARY */
+};
+
+/* A chunk got in advance, while no lock was held. */
+struct room {
+	unsigned class_id; /* wanted; 0 = nothing is missing but memory */
+	handle chunk;	   /* of that class; 0 = not got yet */
+	unsigned tries;
+};
+
+/*
+ * Writes the draft in the place of old (old->it NULL: as a new item): into
+ * the same chunk if it has the right size, else into another.  Sets *old to
+ * where it stands.  CACHE_STORED; or CACHE_NO_MEMORY, and nothing has changed:
+ * if room->class_id is set then, get a chunk with room_wait() and start over
+ * from the look-up.
+ */
+enum cache_status door_place(struct cache *, struct shard *,
+    const struct cache_key *, struct shard_place *old, const struct draft *,
+    struct room *, uint32_t now);
+
+/* Lets the shard go, gets what *room wants, takes the shard again.  false if
+ * it cannot be had, or after too many tries. */
+bool room_wait(struct cache *, struct shard *, struct room *, uint32_t now);
+/* Gives back what was not used; after the shard was let go. */
+static inline void
+room_fini(struct cache *c, struct room *room)
+{
+	if (__builtin_expect(room->chunk != 0, 0))
+		slab_free(&c->slab, room->chunk);
+}
+
+/* ------------------------------------------------------------ large items */
+
+/* store.c's cache_store() hands these over: a value that is large, reserved,
+ * or becomes large by being joined to what is there.  CACHE_FOUND: it is small
+ * after all, try again. */
+enum cache_status large_store(struct cache *, const struct cache_caller *,
+    const struct cache_key *, const struct cache_put *, struct cache_view *);
+
+/* Of store.c: may the value be stored over what stands there?  CACHE_STORED if
+ * so.  An add that may not refreshes what it met. */
+struct verdict {
+	enum cache_status status;
+	bool stale;	   /* an older number was let through */
+	unsigned class_id; /* of what stood there; 0 = nothing */
+};
+struct verdict store_judge(struct cache *, const struct cache_caller *,
+    struct shard *, const struct shard_place *, const struct cache_put *);
+/* Counts what became of it; class_id is that of the value's own item. */
+void store_count(const struct cache_caller *, const struct cache_put *,
+    struct verdict, enum cache_status, unsigned class_id);
+/* Where an item goes that is linked now, in the place of old. */
+enum cache_queue store_queue(const struct shard *, struct item *,
+    const struct shard_place *old, uint32_t now);
+uint8_t store_stale_marks(const struct item *old);
+
+/* ------------------------------------------------------------ room */
+
+/* A chunk of the class, evicting or moving what must go.  No lock may be
+ * held.  0 if nothing could be freed. */
+handle room_make(struct cache *, unsigned class_id, uint32_t now);
+
+/* Empties one page of another class than this (0: of any), or of itself if
+ * there is no other way; the arena has it then.  No lock may be held. */
+bool room_steal(struct cache *, unsigned for_class, uint32_t now);
+/* Of this very class. */
+bool room_take_page(struct cache *, unsigned class_id, uint32_t now);
+
+/* How willingly the class gives a page; and what it is reckoned from. */
+uint64_t room_score(const struct cache *, unsigned class_id);
+void room_note_age(struct cache *, unsigned class_id, uint32_t age);
+
+/* A chunk as whoever walks a page sees it without a lock. */
+struct chunk_peek {
+	uint8_t state, shard;
+	uint32_t deadline; /* of an item; of a part: its owner */
+};
+struct chunk_peek room_peek(const struct cache *, handle);
+
+/* Of check.c: chunks in use that no linked item accounts for, those of items
+ * reserved, or pinned when they were removed. */
+uint64_t check_strays(struct cache *);
+
+#endif

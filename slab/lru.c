@@ -1,0 +1,290 @@
+/* lru.c - see lru.h. */
+#include "slab/lru.h"
+
+#include <assert.h>
+
+static struct item *
+at(const struct arena *a, handle h)
+{
+	return arena_at(a, h);
+}
+
+void
+lru_policy_init(struct lru_policy *p, const struct cache_config *config)
+{
+	double hot = config->hot_factor > 0 ? config->hot_factor : 0.2;
+	double warm = config->warm_factor > 0 ? config->warm_factor : 2.0;
+
+	p->flat = config->flat_lru;
+	p->hot_pct = config->hot_pct ? config->hot_pct : 20;
+	p->warm_pct = config->warm_pct ? config->warm_pct : 40;
+	p->hot_factor = (uint32_t)(hot * LRU_FACTOR_ONE);
+	p->warm_factor = (uint32_t)(warm * LRU_FACTOR_ONE);
+	p->temporary_ttl = config->temporary_ttl;
+	p->no_evictions = config->no_evictions;
+}
+
+enum cache_queue
+lru_place(const struct lru_policy *p, uint32_t deadline, uint32_t now)
+{
+	uint32_t ttl = atomic_load_explicit(&p->temporary_ttl,
+	    memory_order_relaxed);
+
+	if (ttl != 0 && deadline > now && deadline - now <= ttl)
+		return CACHE_TEMP;
+	return atomic_load_explicit(&p->flat, memory_order_relaxed) ?
+	    CACHE_COLD : CACHE_HOT;
+}
+
+void
+lru_push(struct lru *l, const struct arena *a, handle h, enum cache_queue to)
+{
+	struct lru_queue *q = &l->queues[to];
+	struct item *it = at(a, h);
+
+	it->bits = (uint8_t)((it->bits & ~ITEM_QUEUE) | to);
+	it->newer = 0;
+	it->older = q->newest;
+	if (q->newest != 0)
+		at(a, q->newest)->newer = h;
+	else
+		q->oldest = h;
+	q->newest = h;
+	q->items++;
+}
+
+void
+lru_drop(struct lru *l, const struct arena *a, handle h)
+{
+	struct item *it = at(a, h);
+	struct lru_queue *q = &l->queues[it->bits & ITEM_QUEUE];
+
+	assert(q->items > 0);
+	if (it->newer != 0)
+		at(a, it->newer)->older = it->older;
+	else
+		q->newest = it->older;
+	if (it->older != 0)
+		at(a, it->older)->newer = it->newer;
+	else
+		q->oldest = it->newer;
+	q->items--;
+	it->newer = it->older = 0;
+}
+
+void
+lru_moved(struct lru *l, const struct arena *a, handle from, handle to)
+{
+	struct item *it = at(a, to);
+	struct lru_queue *q = &l->queues[it->bits & ITEM_QUEUE];
+
+	(void)from;
+	if (it->newer != 0)
+		at(a, it->newer)->older = to;
+	else
+		q->newest = to;
+	if (it->older != 0)
+		at(a, it->older)->newer = to;
+	else
+		q->oldest = to;
+}
+
+static void
+requeue(struct lru *l, const struct arena *a, handle h, enum cache_queue to)
+{
+	lru_drop(l, a, h);
+	lru_push(l, a, h, to);
+}
+
+void
+lru_refresh(struct lru *l, const struct arena *a, handle h, uint32_t now)
+{
+	struct item *it = at(a, h);
+
+	if (now - it->accessed < LRU_FLAT_GRAIN)
+		return;
+	it->accessed = now;
+	if ((it->bits & ITEM_QUEUE) == CACHE_COLD)
+		requeue(l, a, h, CACHE_COLD);
+}
+
+void
+lru_rewrite(struct lru *l, const struct lru_scene *sc, handle h)
+{
+	struct item *it = at(sc->arena, h);
+	unsigned queue = it->bits & ITEM_QUEUE;
+	enum cache_queue place = lru_place(sc->policy, it->deadline, sc->now);
+
+	it->bits |= ITEM_ACTIVE;
+	it->accessed = sc->now;
+	/* A new deadline can make it temporary, or no longer so; and flat
+	 * mode knows no bits, only places. */
+	if (place == CACHE_COLD || (queue == CACHE_TEMP) != (place == CACHE_TEMP))
+		requeue(l, sc->arena, h, place);
+}
+
+void
+lru_settle(struct lru *l, const struct lru_scene *sc, handle h)
+{
+	struct item *it = at(sc->arena, h);
+	enum cache_queue place = lru_place(sc->policy, it->deadline, sc->now);
+
+	if (place != CACHE_TEMP)
+		requeue(l, sc->arena, h, place);
+}
+
+uint32_t
+lru_age(const struct lru *l, const struct arena *a, enum cache_queue q,
+    uint32_t now)
+{
+	handle h = l->queues[q].oldest;
+	uint32_t accessed = h != 0 ? at(a, h)->accessed : now;
+
+	return now > accessed ? now - accessed : 0;
+}
+
+/* Has HOT or WARM more than its share, or does its tail stand idle there
+ * while COLD turns faster? */
+static bool
+is_over(const struct lru *l, const struct lru_scene *sc, enum cache_queue q)
+{
+	const struct lru_policy *p = sc->policy;
+	uint64_t items = l->queues[q].items, all, idle, cold, pct, factor;
+
+	if (items == 0)
+		return false;
+	if (atomic_load_explicit(&p->flat, memory_order_relaxed))
+		return true;
+	all = lru_items(l) - l->queues[CACHE_TEMP].items;
+	pct = q == CACHE_HOT ? p->hot_pct : p->warm_pct;
+	if (items * 100 > all * pct)
+		return true;
+	factor = q == CACHE_HOT ? p->hot_factor : p->warm_factor;
+	idle = lru_age(l, sc->arena, q, sc->now);
+	cold = lru_age(l, sc->arena, CACHE_COLD, sc->now);
+	return idle * LRU_FACTOR_ONE > cold * factor;
+}
+
+static void
+pull(struct lru *l, const struct lru_scene *sc, enum cache_queue q)
+{
+	handle h = l->queues[q].oldest;
+	struct item *it = at(sc->arena, h);
+	bool flat = atomic_load_explicit(&sc->policy->flat,
+	    memory_order_relaxed);
+
+	if ((it->bits & ITEM_ACTIVE) && !flat) {
+		it->bits &= (uint8_t)~ITEM_ACTIVE;
+		requeue(l, sc->arena, h, CACHE_WARM);
+		if (q == CACHE_WARM)
+			l->counts.moves_within_lru++;
+		else
+			l->counts.moves_to_warm++;
+		return;
+	}
+	requeue(l, sc->arena, h, CACHE_COLD);
+	l->counts.moves_to_cold++;
+}
+
+unsigned
+lru_balance(struct lru *l, const struct lru_scene *sc, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max && is_over(l, sc, CACHE_HOT)) {
+		pull(l, sc, CACHE_HOT);
+		n++;
+	}
+	while (n < max && is_over(l, sc, CACHE_WARM)) {
+		pull(l, sc, CACHE_WARM);
+		n++;
+	}
+	return n;
+}
+
+static handle
+dead_tail(const struct lru *l, const struct lru_scene *sc)
+{
+	for (unsigned q = 0; q < CACHE_QUEUES; q++) {
+		handle h = l->queues[q].oldest;
+
+		if (h != 0 && h != sc->keep &&
+		    lru_is_dead(at(sc->arena, h), sc->epoch, sc->now))
+			return h;
+	}
+	return 0;
+}
+
+static bool
+is_pinned(struct item *it)
+{
+	return item_is_large(it) &&
+	    atomic_load_explicit(&item_large(it)->refs,
+	    memory_order_relaxed) > 1;
+}
+
+/* What goes first: COLD; without one, what HOT and WARM hold; TEMP last. */
+static enum cache_queue
+poorest(const struct lru *l)
+{
+	if (l->queues[CACHE_COLD].items != 0)
+		return CACHE_COLD;
+	if (l->queues[CACHE_HOT].items != 0)
+		return CACHE_HOT;
+	return l->queues[CACHE_WARM].items != 0 ? CACHE_WARM : CACHE_TEMP;
+}
+
+handle
+lru_victim(struct lru *l, const struct lru_scene *sc)
+{
+	handle h = dead_tail(l, sc);
+	bool flat = atomic_load_explicit(&sc->policy->flat,
+	    memory_order_relaxed);
+
+	if (h != 0 || sc->policy->no_evictions)
+		return h;
+	for (unsigned n = 0; n < LRU_REACH; n++) {
+		enum cache_queue q;
+		struct item *it;
+
+		lru_balance(l, sc, 2);
+		q = poorest(l);
+		h = l->queues[q].oldest;
+		if (h == 0)
+			return 0;
+		it = at(sc->arena, h);
+		if (h == sc->keep || is_pinned(it)) {
+			requeue(l, sc->arena, h, q);
+			l->counts.lrutail_reflocked += h != sc->keep;
+			continue;
+		}
+		/* Near the end of the reach somebody has to go. */
+		if (q == CACHE_COLD && (it->bits & ITEM_ACTIVE) && !flat &&
+		    n < LRU_REACH / 2 && !lru_is_dead(it, sc->epoch, sc->now)) {
+			pull(l, sc, q);
+			continue;
+		}
+		return h;
+	}
+	return 0;
+}
+
+void
+lru_check(const struct lru *l, const struct arena *a)
+{
+	for (unsigned n = 0; n < CACHE_QUEUES; n++) {
+		const struct lru_queue *q = &l->queues[n];
+		handle newer = 0;
+		uint32_t items = 0;
+
+		for (handle h = q->newest; h != 0; h = at(a, h)->older) {
+			assert(at(a, h)->newer == newer);
+			assert((at(a, h)->bits & ITEM_QUEUE) == n);
+			assert(item_state(at(a, h)) == ITEM_LINKED);
+			newer = h;
+			items++;
+		}
+		assert(q->oldest == newer);
+		assert(q->items == items);
+	}
+}

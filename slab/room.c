@@ -1,0 +1,344 @@
+/* room.c - see door.h: memory for an item, and who must go for it. */
+#include <assert.h>
+
+#include "slab/door.h"
+
+enum {
+	WAITS = 8,	 /* chunks got for one operation before it gives up */
+	ROUNDS = 16,	 /* pages stolen for one chunk */
+	PAGES_TRIED = 4, /* of one class, when some cannot be emptied */
+	PASSES = 2,	 /* over one page */
+	VACATE_TRIES = 4,
+};
+
+/* ------------------------------------------------------------ peeking */
+
+/*
+ * What a chunk says of itself to who holds no lock: a hint, perhaps of another
+ * item, perhaps no chunk at all if the page changed its class meanwhile.  So
+ * the sanitizers, which are right to object, must not look here.
+ */
+__attribute__((noinline, no_sanitize("thread"), no_sanitize("address")))
+struct chunk_peek
+room_peek(const struct cache *c, handle h)
+{
+	const volatile unsigned char *at = slab_at(&c->slab, h);
+
+	return (struct chunk_peek){ at[0], at[1],
+		*(const volatile uint32_t *)(const volatile void *)(at + 4) };
+}
+
+/* ------------------------------------------------------------ ages */
+
+/* The class that is to give room is the one whose tail has the largest age
+ * times the square root of its chunk size: what is large must be used more
+ * often to be worth its place. */
+uint64_t
+room_score(const struct cache *c, unsigned class_id)
+{
+	uint64_t age = atomic_load_explicit(&c->ages[class_id],
+	    memory_order_relaxed);
+	uint64_t size = c->slab.classes[class_id].chunk_size, root = 1;
+
+	while (root * root < size)
+		root++;
+	return (age + 1) * root;
+}
+
+void
+room_note_age(struct cache *c, unsigned class_id, uint32_t age)
+{
+	atomic_store_explicit(&c->ages[class_id], age, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------ emptying */
+
+static bool
+has_part(const struct slab *slab, struct item *it, handle part)
+{
+	handle h = item_is_large(it) ? item_large(it)->next : 0;
+
+	while (h != 0 && h != part) {
+		const struct item_part *p = slab_at(slab, h);
+
+		h = p->next;
+	}
+	return h != 0;
+}
+
+static bool
+is_pinned(struct item *it)
+{
+	return item_is_large(it) && atomic_load_explicit(
+	    &item_large(it)->refs, memory_order_acquire) > 1;
+}
+
+static bool
+same_page(const struct cache *c, handle a, handle b)
+{
+	const struct arena *arena = &c->slab.arena;
+
+	return arena_page_of(arena, a) == arena_page_of(arena, b);
+}
+
+/* A further chunk of a large item goes elsewhere, if there is a free one. */
+static bool
+move_part(struct cache *c, struct item *it, unsigned class_id, handle from)
+{
+	struct slab *slab = &c->slab;
+	handle to = slab_alloc(slab, class_id), *link = &item_large(it)->next;
+	struct item_part *part = slab_at(slab, from), *copy;
+
+	if (to == 0)
+		return false;
+	while (*link != from)
+		link = &((struct item_part *)slab_at(slab, *link))->next;
+	copy = slab_at(slab, to);
+	copy->owner = part->owner;
+	copy->next = part->next;
+	copy->nbytes = part->nbytes;
+	memcpy(copy + 1, part + 1, part->nbytes);
+	atomic_store_explicit(&copy->shard, atomic_load_explicit(&part->shard,
+	    memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&copy->state, ITEM_PART, memory_order_relaxed);
+	*link = to;
+	slab_free(slab, from);
+	return true;
+}
+
+/* An item goes to a free chunk of its class, or to that of the class's victim:
+ * a page on the move costs its class the coldest items, not those that happen
+ * to live there. */
+static bool
+move_item(struct cache *c, struct shard *s, struct shard_place *place,
+    unsigned class_id, uint32_t now)
+{
+	handle h = place->h;
+	bool found;
+
+	for (unsigned n = 0; n < VACATE_TRIES; n++) {
+		handle to = slab_alloc(&c->slab, class_id);
+
+		if (to == 0) {
+			to = shard_evict(s, class_id, now, h);
+			/* Losing the victim may have moved the entry. */
+			found = shard_locate(s, h, place);
+			assert(found);
+		}
+		if (to == 0)
+			return false;
+		if (same_page(c, to, h)) {
+			slab_free(&c->slab, to);
+			continue;
+		}
+		room_note_age(c, class_id, s->lru[class_id].evicted_time);
+		shard_move(s, place, to);
+		return true;
+	}
+	return false;
+}
+
+/* Under the shard's lock: what owns chunk h leaves it, if it can. */
+static void
+vacate(struct cache *c, struct shard *s, struct shard_place *place,
+    unsigned class_id, handle h, uint32_t now)
+{
+	unsigned owner_class = shard_class_of(s, place->h);
+
+	if (shard_is_dead(s, place->it, now)) {
+		shard_count_end(s, owner_class, place->it, now);
+		shard_remove(s, place);
+		return;
+	}
+	if (is_pinned(place->it)) {
+		s->lru[owner_class].counts.lrutail_reflocked++;
+		return;
+	}
+	if (place->h != h ? move_part(c, place->it, class_id, h) :
+	    move_item(c, s, place, class_id, now))
+		return;
+	if (c->policy.no_evictions)
+		return;
+	shard_count_end(s, owner_class, place->it, now);
+	shard_remove(s, place);
+}
+
+static void
+clear_chunk(struct cache *c, unsigned class_id, handle h, uint32_t now)
+{
+	const struct arena *arena = &c->slab.arena;
+	struct chunk_peek peek = room_peek(c, h);
+	unsigned state = peek.state & ITEM_STATE_MASK;
+	handle owner = state == ITEM_PART ? peek.deadline : h;
+	struct shard_place place;
+	struct shard *s;
+
+	if ((state != ITEM_LINKED && state != ITEM_PART) ||
+	    peek.shard >= c->nshards ||
+	    arena_page_of(arena, owner) >= arena->reserved / ARENA_PAGE_SIZE)
+		return;
+	s = &c->shards[peek.shard];
+	lock_acquire(&s->lock);
+	/* Under the lock, what the index names is there to stay. */
+	if (shard_locate(s, owner, &place) &&
+	    (owner == h || has_part(&c->slab, place.it, h)) &&
+	    arena_class_of(arena, h) == class_id)
+		vacate(c, s, &place, class_id, h, now);
+	lock_release(&s->lock);
+}
+
+static bool
+is_ours(const struct cache *c, unsigned class_id, uint32_t page)
+{
+	const struct page *p = &c->slab.arena.pages[page];
+
+	return atomic_load_explicit(&p->class_id, memory_order_relaxed) ==
+	    class_id && atomic_load_explicit(&p->draining,
+	    memory_order_relaxed);
+}
+
+/* The moving lock is held, so nobody else drains: while the page is in its
+ * class and draining, it is this call's. */
+static bool
+empty_page(struct cache *c, unsigned class_id, uint32_t page, uint32_t now)
+{
+	const struct slab_class *k = &c->slab.classes[class_id];
+	unsigned shift = c->slab.arena.unit_shift;
+	handle first = (handle)page << (ARENA_PAGE_SHIFT - shift);
+
+	if (!slab_drain(&c->slab, class_id, page))
+		return false;
+	for (unsigned pass = 0; pass < PASSES; pass++)
+		for (uint32_t i = 0; i < k->per_page; i++) {
+			clear_chunk(c, class_id,
+			    first + i * (k->chunk_size >> shift), now);
+			if (!is_ours(c, class_id, page)) {
+				atomic_fetch_add_explicit(&c->pages_moved, 1,
+				    memory_order_relaxed);
+				return true;
+			}
+		}
+	slab_undrain(&c->slab, page);
+	return false;
+}
+
+bool
+room_take_page(struct cache *c, unsigned class_id, uint32_t now)
+{
+	bool done = false;
+
+	pthread_mutex_lock(&c->moving);
+	for (unsigned n = 0; n < PAGES_TRIED && !done; n++) {
+		uint32_t page = slab_pick_page(&c->slab, class_id);
+
+		if (page == ARENA_NONE)
+			break;
+		done = empty_page(c, class_id, page, now);
+	}
+	pthread_mutex_unlock(&c->moving);
+	return done;
+}
+
+/* Free chunks of the class, in pages. */
+static uint64_t
+spare_pages(const struct cache *c, unsigned class_id)
+{
+	const struct slab_class *k = &c->slab.classes[class_id];
+	uint64_t all = (uint64_t)k->pages * k->per_page, used = k->used;
+
+	return all > used ? (all - used) / k->per_page : 0;
+}
+
+/* The class to take a page from, of those not tried yet; 0 if none is left. */
+static unsigned
+choose_giver(const struct cache *c, unsigned for_class, const bool *tried)
+{
+	uint64_t best = 0;
+	unsigned giver = 0;
+
+	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
+		uint64_t score = room_score(c, k);
+
+		if (tried[k] || k == for_class || c->slab.classes[k].pages == 0)
+			continue;
+		if (spare_pages(c, k) > 0)
+			score = UINT64_MAX;
+		else if (c->policy.no_evictions)
+			continue;
+		if (score > best) {
+			best = score;
+			giver = k;
+		}
+	}
+	return giver;
+}
+
+bool
+room_steal(struct cache *c, unsigned for_class, uint32_t now)
+{
+	bool tried[CACHE_CLASSES] = { false };
+	unsigned giver;
+
+	while ((giver = choose_giver(c, for_class, tried)) != 0) {
+		if (room_take_page(c, giver, now))
+			return true;
+		tried[giver] = true;
+	}
+	/* Its own pages may be full of what stands in no queue of it. */
+	return for_class != 0 && !c->policy.no_evictions &&
+	    room_take_page(c, for_class, now);
+}
+
+/* ------------------------------------------------------------ making room */
+
+static handle
+evict_anywhere(struct cache *c, unsigned class_id, uint32_t now)
+{
+	uint32_t start = atomic_fetch_add_explicit(&c->start, 1,
+	    memory_order_relaxed);
+
+	for (unsigned i = 0; i < c->nshards; i++) {
+		struct shard *s = &c->shards[(start + i) & (c->nshards - 1)];
+		handle h;
+
+		lock_acquire(&s->lock);
+		h = shard_evict(s, class_id, now, 0);
+		if (h != 0)
+			room_note_age(c, class_id,
+			    s->lru[class_id].evicted_time);
+		lock_release(&s->lock);
+		if (h != 0)
+			return h;
+	}
+	return 0;
+}
+
+handle
+room_make(struct cache *c, unsigned class_id, uint32_t now)
+{
+	handle h = 0;
+
+	for (unsigned n = 0; n < ROUNDS && h == 0; n++) {
+		h = slab_alloc(&c->slab, class_id);
+		if (h == 0)
+			h = evict_anywhere(c, class_id, now);
+		if (h == 0 && !room_steal(c, class_id, now))
+			break;
+	}
+	return h != 0 ? h : slab_alloc(&c->slab, class_id);
+}
+
+bool
+room_wait(struct cache *c, struct shard *s, struct room *room, uint32_t now)
+{
+	if (room->class_id == 0 || room->tries++ == WAITS)
+		return false;
+	lock_release(&s->lock);
+	if (room->chunk != 0)
+		slab_free(&c->slab, room->chunk);
+	room->chunk = room_make(c, room->class_id, now);
+	lock_acquire(&s->lock);
+	if (room->chunk == 0)
+		s->lru[room->class_id].counts.outofmemory++;
+	return room->chunk != 0;
+}

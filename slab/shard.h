@@ -1,0 +1,207 @@
+/*
+ * shard.h - one slice of the cache: lock, index and queues together.
+ *
+ *      hash -> shard -> index -> item <- queue of (class of its chunk)
+ *
+ * Everything that adds, removes or moves a linked item goes through here, so
+ * that index, queue, counts and the item's state change together.
+ *
+ * flush_all moves the shard to an epoch that none of its items bears: items of
+ * the others are dead, and are taken away as they are met.
+ *
+ * Owns:    the linked items whose hash names it.
+ * Threads: every function wants the shard's lock held, except shard_init().
+ * Fails:   shard_link() when the index cannot grow.
+ * Cost:    O(1); shard_flush() is O(items) in the rare case that all epochs
+ *          are in use.
+ */
+#ifndef SLAB_SHARD_H
+#define SLAB_SHARD_H
+
+#include "slab/hash.h"
+#include "slab/index.h"
+#include "slab/lock.h"
+#include "slab/lru.h"
+#include "slab/slab.h"
+
+struct shard {
+	struct lock lock; /* guards from here ... */
+	struct index index;
+	uint64_t cas; /* the last number given */
+	uint64_t items, bytes;
+	uint64_t linked; /* ever, since the last reset */
+	unsigned epoch;
+	uint32_t pulls; /* evictions made by callers in need */
+	uint32_t epoch_items[ITEM_EPOCHS];
+	struct lru lru[CACHE_CLASSES];
+	/* ... to here; fixed after shard_init(): */
+	struct slab *slab;
+	const struct lru_policy *policy;
+	uint64_t seed;
+	uint8_t id;
+	bool no_cas;
+} __attribute__((aligned(64)));
+
+/* Where an item stands. */
+struct shard_place {
+	struct item *it; /* NULL: nowhere */
+	handle h;
+	struct index_probe probe; /* good until the index changes */
+};
+
+void shard_init(struct shard *, unsigned id, struct slab *,
+    struct index_space *, const struct lru_policy *, uint64_t seed,
+    uint32_t items_start);
+void shard_fini(struct shard *);
+
+static inline bool
+shard_key_is(struct item *it, const struct cache_key *k)
+{
+	return it->nkey == k->nbytes &&
+	    memcmp(item_key(it), k->bytes, k->nbytes) == 0;
+}
+
+/* The item with that key, dead or alive. */
+static inline struct shard_place
+shard_find(const struct shard *s, const struct cache_key *k)
+{
+	struct shard_place place = { .it = NULL };
+
+	place.probe = index_probe(&s->index, k->hash);
+	while ((place.h = index_next(&s->index, &place.probe)) != 0) {
+		place.it = slab_at(s->slab, place.h);
+		if (__builtin_expect(shard_key_is(place.it, k), 1))
+			return place;
+	}
+	place.it = NULL;
+	return place;
+}
+
+static inline bool
+shard_is_dead(const struct shard *s, const struct item *it, uint32_t now)
+{
+	return lru_is_dead(it, s->epoch, now);
+}
+
+static inline struct lru_scene
+shard_scene(const struct shard *s, uint32_t now)
+{
+	return (struct lru_scene){
+		.arena = &s->slab->arena,
+		.policy = s->policy,
+		.now = now,
+		.epoch = s->epoch,
+	};
+}
+
+static inline unsigned
+shard_class_of(const struct shard *s, handle h)
+{
+	return arena_class_of(&s->slab->arena, h);
+}
+
+/* The number after the last, or the chosen one; 0 without CAS. */
+static inline uint64_t
+shard_cas(struct shard *s, uint64_t chosen)
+{
+	if (s->no_cas)
+		return 0;
+	return chosen != 0 ? chosen : ++s->cas;
+}
+
+/* The hash of the item at h; an index_hash_fn. */
+uint64_t shard_hash_at(const void *shard, handle);
+
+/* Is the item that seems to be linked at h truly one of this shard's?  Its
+ * bytes may be anybody's. */
+bool shard_locate(struct shard *, handle h, struct shard_place *);
+
+/*
+ * A complete, reserved item becomes visible: in the place of old if old.it is
+ * set (which is removed), else under hash.  false: no room in the index, and
+ * nothing has changed.
+ */
+bool shard_link(struct shard *, uint64_t hash, handle, enum cache_queue,
+    const struct shard_place *old);
+
+/* Takes it out of index and queue and frees it, or leaves that to the last
+ * pin. */
+void shard_remove(struct shard *, const struct shard_place *);
+
+/* Small item: its size has changed in place by so many bytes. */
+static inline void
+shard_resize(struct shard *s, handle h, ptrdiff_t bytes)
+{
+	s->bytes += (size_t)bytes;
+	s->lru[shard_class_of(s, h)].bytes += (size_t)bytes;
+}
+
+/* A new deadline, and nothing else. */
+static inline void
+shard_touch(struct shard *s, const struct shard_place *place,
+    uint32_t deadline, uint32_t now)
+{
+	struct lru_scene scene = shard_scene(s, now);
+
+	atomic_store_explicit(&place->it->deadline, deadline,
+	    memory_order_relaxed);
+	if ((place->it->bits & ITEM_QUEUE) == CACHE_TEMP)
+		lru_settle(&s->lru[shard_class_of(s, place->h)], &scene,
+		    place->h);
+}
+
+/* While an item's bytes change in place its state must say so. */
+static inline void
+shard_open(struct item *it)
+{
+	unsigned state = atomic_load_explicit(&it->state, memory_order_relaxed);
+
+	atomic_store_explicit(&it->state,
+	    (uint8_t)((state & ~ITEM_STATE_MASK) | ITEM_RESERVED),
+	    memory_order_relaxed);
+	/* For whoever finds this memory after a crash: program order will do,
+	 * all stores of a dead process have arrived. */
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* The item is whole again, and of the shard's present epoch. */
+static inline void
+shard_close(struct shard *s, struct item *it)
+{
+	unsigned epoch = item_epoch(it);
+
+	atomic_signal_fence(memory_order_seq_cst);
+	if (epoch != s->epoch) {
+		s->epoch_items[epoch]--;
+		s->epoch_items[s->epoch]++;
+	}
+	atomic_store_explicit(&it->state,
+	    (uint8_t)(ITEM_LINKED | s->epoch << ITEM_EPOCH_SHIFT),
+	    memory_order_relaxed);
+}
+
+/*
+ * Makes the class give a chunk: removes its victim and returns the chunk,
+ * which is now the caller's (state ITEM_FREE or ITEM_RESERVED).  keep is not
+ * chosen.  0 if nothing may go.
+ */
+handle shard_evict(struct shard *, unsigned class_id, uint32_t now,
+    handle keep);
+
+/* Removes a dead item that somebody came upon, and counts it as crawled. */
+void shard_sweep(struct shard *, const struct shard_place *);
+
+/* Counts the end of an item whose room is taken. */
+void shard_count_end(struct shard *, unsigned class_id, const struct item *,
+    uint32_t now);
+
+/* The item (unpinned) moves to another chunk of its class; its own is freed. */
+void shard_move(struct shard *, struct shard_place *, handle to);
+
+/* All items are dead from now on. */
+void shard_flush(struct shard *);
+
+/* Aborts unless index, queues, counts and items agree. */
+void shard_check(struct shard *);
+
+#endif

@@ -1,0 +1,231 @@
+/* upkeep.c - see cache.h: housekeeping in bounded steps, and settings. */
+#include "slab/cache.h"
+#include "slab/door.h"
+
+enum {
+	BALANCE_MOVES = 512, /* queue moves per shard and call */
+	SWEEP_PAGES = 512,   /* looked through per call */
+	SWEEP_FOUND = 4096,  /* dead items removed per call */
+	SHRINK_PAGES = 16,
+	EVEN_PAGES = 16,
+	MANY = 256,	     /* so many dead: come again soon */
+};
+
+/* ------------------------------------------------------------ queues */
+
+/* Also notes how old the tails are, and what was evicted: see even_out(). */
+static bool
+balance_shard(struct shard *s, uint32_t now, uint32_t *ages,
+    uint64_t *evicted)
+{
+	struct lru_scene scene = shard_scene(s, now);
+	unsigned left = BALANCE_MOVES;
+
+	for (unsigned k = 1; k <= s->slab->nclasses; k++) {
+		struct lru *l = &s->lru[k];
+		uint32_t age;
+
+		evicted[k] += l->counts.evicted;
+		if (lru_items(l) == 0)
+			continue;
+		if (left > 0)
+			left -= lru_balance(l, &scene, left);
+		age = lru_age(l, scene.arena, CACHE_COLD, now);
+		if (age > ages[k])
+			ages[k] = age;
+	}
+	return left == 0;
+}
+
+static bool
+balance(struct cache *c, uint32_t now, uint64_t *evicted)
+{
+	uint32_t ages[CACHE_CLASSES] = { 0 };
+	bool more = false;
+
+	for (unsigned i = 0; i < c->nshards; i++) {
+		struct shard *s = &c->shards[i];
+
+		lock_acquire(&s->lock);
+		more |= balance_shard(s, now, ages, evicted);
+		lock_release(&s->lock);
+	}
+	for (unsigned k = 1; k <= c->slab.nclasses; k++)
+		room_note_age(c, k, ages[k]);
+	return more;
+}
+
+/* ------------------------------------------------------------ pages */
+
+/* A class that evicts what is younger than what another one keeps gets pages
+ * from it. */
+static void
+even_out(struct cache *c, uint32_t now, const uint64_t *evicted)
+{
+	unsigned taker = 0, giver = 0;
+	uint64_t wish, min = UINT64_MAX, max = 0;
+
+	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
+		uint64_t score = room_score(c, k);
+
+		if (evicted[k] > c->evicted[k] && score < min) {
+			min = score;
+			taker = k;
+		}
+		if (c->slab.classes[k].pages > 1 && score > max) {
+			max = score;
+			giver = k;
+		}
+	}
+	if (taker != 0 && giver != 0 && giver != taker && max > min + min / 2) {
+		wish = (evicted[taker] - c->evicted[taker]) /
+		    c->slab.classes[taker].per_page / 4 + 1;
+		for (unsigned n = 0; n < wish && n < EVEN_PAGES; n++)
+			if (!room_take_page(c, giver, now))
+				break;
+	}
+	memcpy(c->evicted, evicted, sizeof(c->evicted));
+}
+
+/* After the limit was lowered, and when the index has grown. */
+static bool
+shrink(struct cache *c, uint32_t now)
+{
+	for (unsigned n = 0; n < SHRINK_PAGES; n++)
+		if (arena_excess(&c->slab.arena) == 0 ||
+		    !room_steal(c, 0, now))
+			return false;
+	return arena_excess(&c->slab.arena) > 0;
+}
+
+/* ------------------------------------------------------------ the sweep */
+
+__attribute__((no_sanitize("thread"))) static unsigned
+peek_epoch(const struct shard *s)
+{
+	return *(const volatile unsigned *)&s->epoch;
+}
+
+static bool
+seems_dead(const struct cache *c, struct chunk_peek peek, uint32_t now)
+{
+	if (peek.shard >= c->nshards)
+		return false;
+	return (peek.deadline != 0 && peek.deadline <= now) ||
+	    peek.state >> ITEM_EPOCH_SHIFT !=
+	    peek_epoch(&c->shards[peek.shard]);
+}
+
+static bool
+remove_dead(struct cache *c, handle h, unsigned shard, uint32_t now)
+{
+	struct shard *s = &c->shards[shard];
+	struct shard_place place;
+	bool dead;
+
+	lock_acquire(&s->lock);
+	dead = shard_locate(s, h, &place) && shard_is_dead(s, place.it, now);
+	if (dead)
+		shard_sweep(s, &place);
+	lock_release(&s->lock);
+	return dead;
+}
+
+/* From c->sweep_chunk on; returns how many were dead, at most max. */
+static unsigned
+sweep_page(struct cache *c, uint32_t now, unsigned max)
+{
+	const struct arena *a = &c->slab.arena;
+	handle first = (handle)c->sweep_page <<
+	    (ARENA_PAGE_SHIFT - a->unit_shift);
+	unsigned k = arena_class_of(a, first), found = 0, checked = 0;
+	uint32_t step = c->slab.classes[k].chunk_size >> a->unit_shift;
+	uint32_t i;
+
+	if (k == 0)
+		return 0;
+	for (i = c->sweep_chunk; i < c->slab.classes[k].per_page &&
+	    found < max && arena_class_of(a, first) == k; i++) {
+		struct chunk_peek peek = room_peek(c, first + i * step);
+
+		if ((peek.state & ITEM_STATE_MASK) != ITEM_LINKED)
+			continue;
+		checked++;
+		if (seems_dead(c, peek, now))
+			found += remove_dead(c, first + i * step, peek.shard,
+			    now);
+	}
+	c->sweep_chunk = found == max ? i : 0;
+	atomic_fetch_add_explicit(&c->checked[k], checked,
+	    memory_order_relaxed);
+	return found;
+}
+
+static bool
+sweep(struct cache *c, uint32_t now)
+{
+	uint32_t touched = atomic_load_explicit(&c->slab.arena.touched,
+	    memory_order_relaxed);
+	unsigned found = 0;
+
+	for (unsigned n = 0; n < SWEEP_PAGES && n < touched; n++) {
+		if (c->sweep_page >= touched)
+			c->sweep_page = 0;
+		found += sweep_page(c, now, SWEEP_FOUND - found);
+		if (found == SWEEP_FOUND)
+			return true;
+		c->sweep_page++;
+	}
+	return found >= MANY;
+}
+
+/* ------------------------------------------------------------ the step */
+
+bool
+cache_upkeep(struct cache *c, uint32_t now)
+{
+	uint64_t evicted[CACHE_CLASSES] = { 0 };
+	bool more;
+
+	door_flush_due(c, now);
+	more = balance(c, now, evicted);
+	more |= sweep(c, now);
+	even_out(c, now, evicted);
+	more |= shrink(c, now);
+	return more;
+}
+
+/* ------------------------------------------------------------ settings */
+
+bool
+cache_set_limit(struct cache *c, size_t bytes)
+{
+	return arena_set_limit(&c->slab.arena, bytes);
+}
+
+void
+cache_set_flat_lru(struct cache *c, bool flat)
+{
+	atomic_store_explicit(&c->policy.flat, flat, memory_order_relaxed);
+}
+
+void
+cache_set_temporary_ttl(struct cache *c, uint32_t ttl)
+{
+	atomic_store_explicit(&c->policy.temporary_ttl, ttl,
+	    memory_order_relaxed);
+}
+
+void
+cache_tune_lru(struct cache *c, uint32_t hot_pct, uint32_t warm_pct,
+    double hot_factor, double warm_factor)
+{
+	struct lru_policy *p = &c->policy;
+
+	atomic_store_explicit(&p->hot_pct, hot_pct, memory_order_relaxed);
+	atomic_store_explicit(&p->warm_pct, warm_pct, memory_order_relaxed);
+	atomic_store_explicit(&p->hot_factor,
+	    (uint32_t)(hot_factor * LRU_FACTOR_ONE), memory_order_relaxed);
+	atomic_store_explicit(&p->warm_factor,
+	    (uint32_t)(warm_factor * LRU_FACTOR_ONE), memory_order_relaxed);
+}
