@@ -215,7 +215,7 @@ read_off(struct reader *r)
 }
 
 static int
-read_nothing(struct reader *r)
+read_none(struct reader *r)
 {
 	(void)r;
 	return CONFIG_RUN;
@@ -387,13 +387,6 @@ read_automove(struct reader *r)
 	if (r->value != NULL)
 		return read_number(r);
 	store(r, 1);
-	return CONFIG_RUN;
-}
-
-static int
-read_no_automove(struct reader *r)
-{
-	store(r, 0);
 	return CONFIG_RUN;
 }
 

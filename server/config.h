@@ -71,7 +71,7 @@ struct config {
 	/* connections and threads */
 	unsigned threads;	/* -t */
 	unsigned conn_limit;	/* -c */
-	bool maxconns_fast;	/* -o no_maxconns_fast: stop accepting instead */
+	bool maxconns_fast;	/* -o; no_: stop accepting instead */
 	unsigned reqs_per_event; /* -R */
 	unsigned listen_backlog; /* -b */
 	unsigned idle_timeout;	 /* -o, seconds; 0 = never */
@@ -137,8 +137,8 @@ struct config {
 int config_read(struct config *, int argc, char **argv, FILE *out, FILE *err);
 void config_fini(struct config *);
 
-/* One line per option, for the check of the manual page: the letter or -,
- * the long name or -; or `o` and the name of a suboption. */
+/* One line per option, for the check of the manual page: its letter, then its
+ * long name or -; suboptions follow, each after the letter o. */
 void config_list(FILE *out);
 
 #endif

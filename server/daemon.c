@@ -105,7 +105,8 @@ silence(const struct config *config)
 void
 daemon_release(struct daemon *d, int status, const struct config *config)
 {
-	unsigned char verdict = status == CONFIG_RUN ? 0 : (unsigned char)status;
+	unsigned char verdict =
+	    status == CONFIG_RUN ? 0 : (unsigned char)status;
 
 	if (d->report < 0)
 		return;

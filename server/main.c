@@ -133,8 +133,9 @@ greet(const struct program *p)
 		    "%s%s", i > 0 ? ", " : "",
 		    listen_at(p->listening, i)->name);
 	print_try(try, sizeof(try), listen_at(p->listening, 0));
-	log_warn(SLABD_VERSION " serves on %s, %zu MB, %u threads. Try: %s",
-	    where, p->config.memory_limit >> 20, p->config.threads, try);
+	fprintf(stderr, "slabd " SLABD_VERSION " serves on %s, %zu MB, "
+	    "%u threads. Try: %s\n", where, p->config.memory_limit >> 20,
+	    p->config.threads, try);
 }
 
 /* ------------------------------------------------------------ life */

@@ -119,7 +119,7 @@ O('o', "extended", "<list>", extended, unused, 0, 0, NULL, NULL,              \
 #define OWN_SWEEP "slabd's sweep of the expired sets its own pace"
 #define OWN_CHUNKS "slabd chains large values over chunks of its own choice"
 #define OWN_BUFFERS "replies take bounded memory in slabd, idle clients none"
-#define NO_SECCOMP "slabd has no seccomp filter; let the service manager set one"
+#define NO_SECCOMP "there is no seccomp filter; the service manager may set one"
 #define NO_PROXY "slabd is no proxy"
 
 #define SUBOPTIONS(G, O)                                                      \
@@ -132,14 +132,14 @@ O(0, "idle_timeout", "<sec>", number, idle_timeout, 0, 2147483647.0, NULL,    \
   NULL, "close clients idle for so long (default: 0, never)")                 \
 O(0, "read_buf_mem_limit", "<mb>", megabytes, read_buf_mem_limit, 0,          \
   1099511627776.0, NULL, OWN_BUFFERS, "memory for input")                     \
-O(0, "resp_obj_mem_limit", "<mb>", nothing, unused, 0, 0, NULL, OWN_BUFFERS,     \
+O(0, "resp_obj_mem_limit", "<mb>", none, unused, 0, 0, NULL, OWN_BUFFERS,     \
   "memory for replies")                                                       \
-O(0, "sock_cookie_id", "<num>", nothing, unused, 0, 0, NULL,                     \
+O(0, "sock_cookie_id", "<num>", none, unused, 0, 0, NULL,                     \
   "a firewall mark of FreeBSD", "socket cookie")                              \
 G("memory")                                                                   \
 O(0, "hashpower", "<num>", number, hashpower, 12, 31, NULL, NULL,             \
   "make the index for 2^num items at once (default: 0, small)")               \
-O(0, "no_hashexpand", NULL, nothing, unused, 0, 0, NULL,                      \
+O(0, "no_hashexpand", NULL, none, unused, 0, 0, NULL,                         \
   "the index grows in small steps that nobody notices", "fixed index")        \
 O(0, "hash_algorithm", "<name>", hash, hash_algorithm, 0, 0, "xxh3",          \
   "keys are always hashed with XXH3 under a random seed",                     \
@@ -148,7 +148,7 @@ O(0, "slab_sizes", "<a-b-c>", slab_sizes, slab_sizes, 1, 1073741824.0, NULL,  \
   NULL, "the chunk sizes, in bytes")                                          \
 O(0, "slab_chunk_max", "<kb>", kilobytes, slab_chunk_max, 1024,               \
   1073741824.0, "512", OWN_CHUNKS, "largest chunk")                           \
-O(0, "no_chunked_items", NULL, nothing, unused, 0, 0, NULL, OWN_CHUNKS,       \
+O(0, "no_chunked_items", NULL, none, unused, 0, 0, NULL, OWN_CHUNKS,          \
   "no chains of chunks")                                                      \
 O(0, "slab_reassign", NULL, on, slab_reassign, 0, 0, "on", OWN_PAGES,         \
   "pages may change class")                                                   \
@@ -156,7 +156,7 @@ O(0, "no_slab_reassign", NULL, off, slab_reassign, 0, 0, NULL, OWN_PAGES,     \
   "pages stay in their class")                                                \
 O(0, "slab_automove", "[0-2]", automove, slab_automove, 0, 2, "1", OWN_PAGES, \
   "how eagerly pages change class")                                           \
-O(0, "no_slab_automove", NULL, no_automove, slab_automove, 0, 0, NULL,        \
+O(0, "no_slab_automove", NULL, off, slab_automove, 0, 0, NULL,                \
   OWN_PAGES, "only by command")                                               \
 O(0, "slab_automove_ratio", "<num>", factor, slab_automove_ratio, 0, 1,       \
   "0.8", OWN_PAGES, "age ratio of the mover")                                 \
@@ -198,51 +198,51 @@ O(0, "watcher_logbuf_size", "<kb>", kilobytes, watcher_logbuf, 1024,          \
 O(0, "worker_logbuf_size", "<kb>", kilobytes, worker_logbuf, 1024,            \
   1073741824.0, "64", NULL, "log lines that a worker may hold")               \
 G("of other times and places")                                                \
-O(0, "modern", NULL, nothing, unused, 0, 0, NULL,                             \
+O(0, "modern", NULL, none, unused, 0, 0, NULL,                                \
   "what it turned on has long been the default", "newer defaults")            \
 O(0, "no_modern", NULL, no_modern, unused, 0, 0, NULL, NULL,                  \
   "the defaults of memcached 1.4")                                            \
-O(0, "inline_ascii_resp", NULL, nothing, unused, 0, 0, NULL,                  \
+O(0, "inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                     \
   "numbers are written when they are asked for", "ready-made heads")          \
-O(0, "no_inline_ascii_resp", NULL, nothing, unused, 0, 0, NULL,               \
+O(0, "no_inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                  \
   "it is the default", "no ready-made heads")                                 \
-O(0, "drop_privileges", NULL, nothing, unused, 0, 0, NULL, NO_SECCOMP,        \
+O(0, "drop_privileges", NULL, none, unused, 0, 0, NULL, NO_SECCOMP,           \
   "seccomp filter")                                                           \
-O(0, "no_drop_privileges", NULL, nothing, unused, 0, 0, NULL, NO_SECCOMP,     \
+O(0, "no_drop_privileges", NULL, none, unused, 0, 0, NULL, NO_SECCOMP,        \
   "no seccomp filter")                                                        \
-O(0, "relaxed_privileges", NULL, nothing, unused, 0, 0, NULL, NO_SECCOMP,     \
+O(0, "relaxed_privileges", NULL, none, unused, 0, 0, NULL, NO_SECCOMP,        \
   "wider seccomp filter")                                                     \
-O(0, "proxy_config", "<file>", nothing, unused, 0, 0, NULL, NO_PROXY, "proxy")   \
-O(0, "proxy_arg", "<text>", nothing, unused, 0, 0, NULL, NO_PROXY, "proxy")      \
-O(0, "proxy_uring", NULL, nothing, unused, 0, 0, NULL, NO_PROXY, "proxy")     \
-O(0, "proxy_memprofile", NULL, nothing, unused, 0, 0, NULL, NO_PROXY,         \
+O(0, "proxy_config", "<file>", none, unused, 0, 0, NULL, NO_PROXY, "proxy")   \
+O(0, "proxy_arg", "<text>", none, unused, 0, 0, NULL, NO_PROXY, "proxy")      \
+O(0, "proxy_uring", NULL, none, unused, 0, 0, NULL, NO_PROXY, "proxy")        \
+O(0, "proxy_memprofile", NULL, none, unused, 0, 0, NULL, NO_PROXY,            \
   "proxy")                                                                    \
-O(0, "ext_path", "<file:size>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")  \
-O(0, "ext_page_size", "<mb>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_wbuf_size", "<mb>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_threads", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")     \
-O(0, "ext_io_depth", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_item_size", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")   \
-O(0, "ext_item_age", "<sec>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_low_ttl", "<sec>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")     \
-O(0, "ext_recache_rate", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH,         \
+O(0, "ext_path", "<file:size>", none, unused, 0, 0, NULL, NO_FLASH, "flash")  \
+O(0, "ext_page_size", "<mb>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ext_wbuf_size", "<mb>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ext_threads", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")     \
+O(0, "ext_io_depth", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ext_item_size", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")   \
+O(0, "ext_item_age", "<sec>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ext_low_ttl", "<sec>", none, unused, 0, 0, NULL, NO_FLASH, "flash")     \
+O(0, "ext_recache_rate", "<num>", none, unused, 0, 0, NULL, NO_FLASH,         \
   "flash")                                                                    \
-O(0, "ext_compact_under", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH,        \
+O(0, "ext_compact_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH,        \
   "flash")                                                                    \
-O(0, "ext_drop_under", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")  \
-O(0, "ext_max_sleep", "<us>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_max_frag", "<num>", nothing, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_drop_unread", NULL, nothing, unused, 0, 0, NULL, NO_FLASH, "flash") \
-O(0, "ssl_chain_cert", "<file>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")     \
-O(0, "ssl_key", "<file>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")            \
-O(0, "ssl_verify_mode", "<num>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")     \
-O(0, "ssl_keyformat", "<name>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")      \
-O(0, "ssl_ciphers", "<list>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")        \
-O(0, "ssl_ca_cert", "<file>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")        \
-O(0, "ssl_wbuf_size", "<kb>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")        \
-O(0, "ssl_session_cache", NULL, nothing, unused, 0, 0, NULL, NO_TLS, "TLS")   \
-O(0, "ssl_kernel_tls", NULL, nothing, unused, 0, 0, NULL, NO_TLS, "TLS")      \
-O(0, "ssl_min_version", "<name>", nothing, unused, 0, 0, NULL, NO_TLS, "TLS")
+O(0, "ext_drop_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")  \
+O(0, "ext_max_sleep", "<us>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ext_max_frag", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ext_drop_unread", NULL, none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
+O(0, "ssl_chain_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, "TLS")     \
+O(0, "ssl_key", "<file>", none, unused, 0, 0, NULL, NO_TLS, "TLS")            \
+O(0, "ssl_verify_mode", "<num>", none, unused, 0, 0, NULL, NO_TLS, "TLS")     \
+O(0, "ssl_keyformat", "<name>", none, unused, 0, 0, NULL, NO_TLS, "TLS")      \
+O(0, "ssl_ciphers", "<list>", none, unused, 0, 0, NULL, NO_TLS, "TLS")        \
+O(0, "ssl_ca_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, "TLS")        \
+O(0, "ssl_wbuf_size", "<kb>", none, unused, 0, 0, NULL, NO_TLS, "TLS")        \
+O(0, "ssl_session_cache", NULL, none, unused, 0, 0, NULL, NO_TLS, "TLS")      \
+O(0, "ssl_kernel_tls", NULL, none, unused, 0, 0, NULL, NO_TLS, "TLS")         \
+O(0, "ssl_min_version", "<name>", none, unused, 0, 0, NULL, NO_TLS, "TLS")
 /* clang-format on */
 
 #endif
