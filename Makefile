@@ -148,8 +148,7 @@ run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
 	@echo "slabd: or, where there is no telnet, in bash:"
 	@echo "    exec 3<>/dev/tcp/127.0.0.1/11211"
 	@echo "    printf 'set hi 0 0 5\r\nhello\r\nget hi\r\nquit\r\n' >&3; cat <&3"
-	@user=; [ `id -u` != 0 ] || user='-u nobody'; \
-	exec build/slabd -l 127.0.0.1 -p 11211 $$user $(ARGS)
+	@exec build/slabd -l 127.0.0.1 -p 11211 $(ARGS)
 
 check: # build and run all tests; the last line has the sum
 	$(call need,$(CHECK_PACKAGES),check)

@@ -176,16 +176,9 @@ no_strangers()
 # The manual names every option, in the words of the table of options.
 manual_names_options()
 {
-	cat >$TMP/list.c <<-'END'
-	#include <stdio.h>
-	#include "server/config.h"
-	int main(void) { config_list(stdout); return 0; }
-	END
-	$CC $CFLAGS -o $TMP/list $TMP/list.c $B/libserver.a $B/libproto.a \
-	    $B/libslab.a $(pkg-config --libs libuv libsodium) -pthread || return
 	mandoc -T ascii man/slabd.1 | sed 's/.\x08//g' >$TMP/slabd.txt
-	$TMP/list >$TMP/options
-	[ -s $TMP/options ] || echo "config_list() names no option"
+	$B/slabd --list-options >$TMP/options
+	[ -s $TMP/options ] || echo "slabd --list-options names none"
 	while read -r letter name; do
 		if [ "$letter" = o ]; then
 			grep -qE "(^|[^a-z_])$name([^a-z_]|\$)" $TMP/slabd.txt ||
