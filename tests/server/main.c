@@ -4,7 +4,9 @@
 
 #define SUITES(X)                                                             \
 	X(config)                                                             \
-	X(session)
+	X(session)                                                            \
+	X(stats)                                                              \
+	X(watch)
 
 #define X(suite) Suite *suite##_suite(void);
 SUITES(X)
