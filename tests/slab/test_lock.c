@@ -1,5 +1,6 @@
 /* test_lock.c - slab/lock.h. */
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 
