@@ -23,7 +23,7 @@ NEW = "new"
 ERROR = b"ERROR\r\n"
 FORMAT = b"CLIENT_ERROR bad command line format\r\n"
 CHUNK = b"CLIENT_ERROR bad data chunk\r\n"
-SOME_ERROR = re.compile(rb"((CLIENT_)?ERROR[ -~]*\r\n)+")
+SOME_ERROR = re.compile(rb"((CLIENT_|SERVER_)?ERROR[ -~]*\r\n)+")
 
 
 class Talk(harness.Case):
