@@ -409,6 +409,16 @@ size_t cache_walk(struct cache *, uint32_t now, uint64_t *place,
 size_t cache_list_class(struct cache *, unsigned class_id, uint32_t now,
     bool any, struct cache_listed *list, size_t max);
 
+/*
+ * While on, what is evicted is remembered until somebody takes it: a few items
+ * of each shard, the others are lost, and counted.  false: no memory, only
+ * some are remembered.  Off forgets them.
+ */
+bool cache_watch_evictions(struct cache *, bool on);
+/* In no order; at most max.  *lost is added to. */
+size_t cache_take_evicted(struct cache *, struct cache_listed *list,
+    size_t max, uint64_t *lost);
+
 /* Walks everything and aborts unless all agrees.  Stop the traffic first. */
 void cache_check(struct cache *);
 

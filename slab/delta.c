@@ -103,7 +103,7 @@ put_number(struct cache *c, struct shard *s, const struct cache_key *k,
 	}
 	if (door_too_large(c, k->nbytes, d.client_flags, n))
 		return CACHE_NO_MEMORY;
-	return door_place(c, s, k, place, &d, room, now);
+	return place_small(c, s, k, place, &d, room, now);
 }
 
 static enum cache_status
@@ -120,30 +120,6 @@ apply_to(struct cache *c, struct shard *s, const struct cache_caller *w,
 		return CACHE_NOT_NUMBER;
 	*number = apply(*number, delta);
 	return put_number(c, s, k, place, delta, *number, room, w->now);
-}
-
-static void
-show(const struct shard *s, const struct shard_place *place,
-    struct cache_view *v)
-{
-	struct item *it = place->it;
-
-	*v = (struct cache_view){
-		.client_flags = item_client_flags(it),
-		.nvalue = it->nvalue,
-		.cas = it->cas,
-		.deadline = it->deadline,
-		.old_deadline = it->deadline,
-		.accessed = it->accessed,
-		.size = (uint32_t)item_size(it->nkey, it->bits & ITEM_FLAGS,
-		    it->nvalue),
-		.class_id = (uint8_t)shard_class_of(s, place->h),
-		.queue = it->bits & ITEM_QUEUE,
-		.fetched = it->bits & ITEM_FETCHED,
-		.stale = it->bits & ITEM_STALE,
-		.win_sent = it->bits & ITEM_WIN_SENT,
-		.binary_key = it->bits & ITEM_BINARY,
-	};
 }
 
 static void
@@ -193,7 +169,7 @@ cache_delta(struct cache *c, const struct cache_caller *w,
 		}
 	} while (status == CACHE_NO_MEMORY && room_wait(c, s, &room, w->now));
 	if (status == CACHE_STORED)
-		show(s, &place, v);
+		door_show(s, &place, v);
 	lock_release(&s->lock);
 	room_fini(c, &room);
 	count(w, delta, status, class_id);

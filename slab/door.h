@@ -1,18 +1,21 @@
 /*
  * door.h - what the files behind cache.h share; nobody else includes it.
  *
- *      cache.c   life, keys, get, delete, flush      room.c    memory for an item
- *      store.c   small items: store, append, place   upkeep.c  housekeeping
- *      delta.c   arithmetic                          walk.c    dumps
- *      large.c   reserve, span, pin, join            count.c   statistics
+ *      get store delta delete    one operation each, on small items
+ *      large                     reserve, span, pin; store of large items
+ *      flush upkeep walk count check cache    on all of them
+ *      judge   may it be stored?      place   where a small item is written
+ *      room    memory for an item, and who must go for it
  *
  * Owns:    the parts of struct cache.
  * Threads: as cache.h says; lock order: moving, then one shard, then class.
- * Fails:   door_place() and room_make() with CACHE_NO_MEMORY or 0.
+ * Fails:   place_small() and room_make() with CACHE_NO_MEMORY or 0.
  * Cost:    see each.
  */
 #ifndef SLAB_DOOR_H
 #define SLAB_DOOR_H
+
+#include <pthread.h>
 
 #include "slab/cache.h"
 #include "slab/chain.h"
@@ -80,11 +83,7 @@ door_tick(struct cache *c, const struct cache_caller *w)
 		door_flush_due(c, w->now);
 }
 
-/* The live item with that key; a dead one is taken away.  *flushed (may be
- * NULL) says what a dead one had died of. */
-enum door_death { DOOR_ABSENT, DOOR_EXPIRED, DOOR_FLUSHED };
-enum door_death door_bury(struct shard *, struct shard_place *);
-
+/* The live item with that key; a dead one is taken away. */
 static inline struct shard_place
 door_find(struct shard *s, const struct cache_key *k, uint32_t now)
 {
@@ -92,7 +91,7 @@ door_find(struct shard *s, const struct cache_key *k, uint32_t now)
 
 	if (place.it != NULL &&
 	    __builtin_expect(shard_is_dead(s, place.it, now), 0))
-		door_bury(s, &place);
+		shard_bury(s, &place);
 	return place;
 }
 
@@ -104,6 +103,34 @@ door_too_large(const struct cache *c, uint32_t nkey, uint32_t client_flags,
 	    (client_flags ? CACHE_FLAGS_SIZE : 0) > c->item_max;
 }
 
+/* What the caller shall see of it. */
+static inline void
+door_show(const struct shard *s, const struct shard_place *place,
+    struct cache_view *v)
+{
+	struct item *it = place->it;
+	uint32_t deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
+	unsigned bits = it->bits;
+
+	v->client_flags = item_client_flags(it);
+	v->nvalue = it->nvalue;
+	v->cas = it->cas;
+	v->deadline = deadline;
+	v->old_deadline = deadline;
+	v->accessed = it->accessed;
+	v->size = (uint32_t)item_size(it->nkey, bits & ITEM_FLAGS, it->nvalue);
+	v->class_id = (uint8_t)shard_class_of(s, place->h);
+	v->queue = bits & ITEM_QUEUE;
+	v->copied = false;
+	v->fetched = bits & ITEM_FETCHED;
+	v->stale = bits & ITEM_STALE;
+	v->won = false;
+	v->win_sent = bits & ITEM_WIN_SENT;
+	v->binary_key = bits & ITEM_BINARY;
+	v->pinned = NULL;
+}
+
 /* What the number of an existing item has to be for a compare to succeed. */
 static inline bool
 door_cas_is(const struct cache *c, const struct item *it, uint64_t compare)
@@ -111,7 +138,24 @@ door_cas_is(const struct cache *c, const struct item *it, uint64_t compare)
 	return !c->no_cas && compare != 0 && it->cas == compare;
 }
 
-/* ------------------------------------------------------------ small items */
+/* ------------------------------------------------------------ judge.c */
+
+/* May the value be stored over what stands there?  CACHE_STORED if so.  An add
+ * that may not refreshes what it met. */
+struct verdict {
+	enum cache_status status;
+	bool stale;	   /* an older number was let through */
+	unsigned class_id; /* of what stood there; 0 = nothing */
+};
+struct verdict judge_store(struct cache *, const struct cache_caller *,
+    struct shard *, const struct shard_place *, const struct cache_put *);
+/* Counts what became of it; class_id is that of the value's own item. */
+void judge_count(const struct cache_caller *, const struct cache_put *,
+    struct verdict, enum cache_status, unsigned class_id);
+/* The marks that a value keeps which was let through with an older number. */
+uint8_t judge_marks(const struct item *old);
+
+/* ------------------------------------------------------------ place.c */
 
 /* A small item as it shall be.  The value is head and tail, one after the
  * other; either may lie in the very item that is replaced. */
@@ -138,9 +182,13 @@ struct room {
  * if room->class_id is set then, get a chunk with room_wait() and start over
  * from the look-up.
  */
-enum cache_status door_place(struct cache *, struct shard *,
+enum cache_status place_small(struct cache *, struct shard *,
     const struct cache_key *, struct shard_place *old, const struct draft *,
     struct room *, uint32_t now);
+
+/* Where an item goes that is linked now, in the place of old. */
+enum cache_queue place_queue(const struct shard *, struct item *,
+    const struct shard_place *old, uint32_t now);
 
 /* Lets the shard go, gets what *room wants, takes the shard again.  false if
  * it cannot be had, or after too many tries. */
@@ -153,7 +201,7 @@ room_fini(struct cache *c, struct room *room)
 		slab_free(&c->slab, room->chunk);
 }
 
-/* ------------------------------------------------------------ large items */
+/* ------------------------------------------------------------ large.c */
 
 /* store.c's cache_store() hands these over: a value that is large, reserved,
  * or becomes large by being joined to what is there.  CACHE_FOUND: it is small
@@ -161,24 +209,8 @@ room_fini(struct cache *c, struct room *room)
 enum cache_status large_store(struct cache *, const struct cache_caller *,
     const struct cache_key *, const struct cache_put *, struct cache_view *);
 
-/* Of store.c: may the value be stored over what stands there?  CACHE_STORED if
- * so.  An add that may not refreshes what it met. */
-struct verdict {
-	enum cache_status status;
-	bool stale;	   /* an older number was let through */
-	unsigned class_id; /* of what stood there; 0 = nothing */
-};
-struct verdict store_judge(struct cache *, const struct cache_caller *,
-    struct shard *, const struct shard_place *, const struct cache_put *);
-/* Counts what became of it; class_id is that of the value's own item. */
-void store_count(const struct cache_caller *, const struct cache_put *,
-    struct verdict, enum cache_status, unsigned class_id);
-/* Where an item goes that is linked now, in the place of old. */
-enum cache_queue store_queue(const struct shard *, struct item *,
-    const struct shard_place *old, uint32_t now);
-uint8_t store_stale_marks(const struct item *old);
 
-/* ------------------------------------------------------------ room */
+/* ------------------------------------------------------------ room.c */
 
 /* A chunk of the class, evicting or moving what must go.  No lock may be
  * held.  0 if nothing could be freed. */

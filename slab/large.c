@@ -146,7 +146,7 @@ link_item(struct cache *c, struct shard *s, const struct cache_caller *w,
 
 	it->cas = shard_cas(s, put->new_cas);
 	it->accessed = w->now;
-	if (!shard_link(s, k->hash, h, store_queue(s, it, old, w->now), old))
+	if (!shard_link(s, k->hash, h, place_queue(s, it, old, w->now), old))
 		return CACHE_NO_MEMORY;
 	if (view != NULL) {
 		view->cas = it->cas;
@@ -171,7 +171,7 @@ commit(struct cache *c, const struct cache_caller *w,
 	assert(item_state(it) == ITEM_RESERVED && it->nkey == k->nbytes);
 	lock_acquire(&s->lock);
 	place = door_find(s, k, w->now);
-	*v = store_judge(c, w, s, &place, put);
+	*v = judge_store(c, w, s, &place, put);
 	status = v->status;
 	if (status == CACHE_STORED && put->mode >= CACHE_APPEND &&
 	    place.it != NULL) {
@@ -183,7 +183,7 @@ commit(struct cache *c, const struct cache_caller *w,
 			it->deadline = put->vivify_deadline;
 		if (v->stale) {
 			it->deadline = place.it->deadline;
-			it->bits |= store_stale_marks(place.it);
+			it->bits |= judge_marks(place.it);
 		}
 		status = link_item(c, s, w, k, it, &place, put, view);
 		if (status == CACHE_STORED)
@@ -282,7 +282,7 @@ begin_join(struct cache *c, const struct cache_caller *w,
 
 	lock_acquire(&s->lock);
 	place = door_find(s, k, w->now);
-	*v = store_judge(c, w, s, &place, put);
+	*v = judge_store(c, w, s, &place, put);
 	status = v->status;
 	if (status == CACHE_STORED) {
 		uint64_t all = p->nbytes;
@@ -316,7 +316,7 @@ end_join(struct cache *c, const struct cache_caller *w,
 	lock_acquire(&s->lock);
 	place = door_find(s, k, w->now);
 	if (is_base(b, place.it) &&
-	    store_judge(c, w, s, &place, put).status == CACHE_STORED) {
+	    judge_store(c, w, s, &place, put).status == CACHE_STORED) {
 		it->deadline = place.it->deadline;
 		status = link_item(c, s, w, k, it, &place, put, view);
 	}
@@ -419,6 +419,6 @@ large_store(struct cache *c, const struct cache_caller *w,
 	if (mine != NULL)
 		chain_unref(&c->slab, mine);
 	if (status != CACHE_FOUND)
-		store_count(w, put, v, status, class_id);
+		judge_count(w, put, v, status, class_id);
 	return status;
 }

@@ -22,6 +22,7 @@ void
 shard_fini(struct shard *s)
 {
 	lock_fini(&s->lock);
+	free(s->evicted);
 }
 
 static size_t
@@ -138,12 +139,42 @@ shard_remove(struct shard *s, const struct shard_place *place)
 	let_go(s, place->h, place->it);
 }
 
+enum shard_death
+shard_bury(struct shard *s, struct shard_place *place)
+{
+	enum shard_death death = item_epoch(place->it) != s->epoch ?
+	    SHARD_FLUSHED : SHARD_EXPIRED;
+
+	shard_remove(s, place);
+	place->it = NULL;
+	return death;
+}
+
 void
-shard_count_end(struct shard *s, unsigned class_id, const struct item *it,
+shard_show(struct item *it, unsigned class_id, struct cache_listed *to)
+{
+	to->client_flags = item_client_flags(it);
+	to->nvalue = it->nvalue;
+	to->deadline = it->deadline;
+	to->accessed = it->accessed;
+	to->size = (uint32_t)item_size(it->nkey, it->bits & ITEM_FLAGS,
+	    it->nvalue);
+	to->cas = it->cas;
+	to->class_id = (uint8_t)class_id;
+	to->queue = it->bits & ITEM_QUEUE;
+	to->nkey = it->nkey;
+	to->fetched = it->bits & ITEM_FETCHED;
+	to->binary_key = it->bits & ITEM_BINARY;
+	memcpy(to->key, item_key(it), it->nkey);
+}
+
+void
+shard_count_end(struct shard *s, unsigned class_id, struct item *it,
     uint32_t now)
 {
 	struct lru *l = &s->lru[class_id];
 	bool unread = !(it->bits & ITEM_FETCHED);
+	struct cache_listed *slot;
 
 	if (shard_is_dead(s, it, now)) {
 		l->counts.reclaimed++;
@@ -155,6 +186,8 @@ shard_count_end(struct shard *s, unsigned class_id, const struct item *it,
 	l->counts.evicted_unfetched += unread;
 	l->counts.evicted_active += (it->bits & ITEM_ACTIVE) != 0;
 	l->evicted_time = now > it->accessed ? now - it->accessed : 0;
+	if (s->evicted != NULL && (slot = evicted_slot(s->evicted)) != NULL)
+		shard_show(it, class_id, slot);
 }
 
 handle

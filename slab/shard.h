@@ -18,6 +18,7 @@
 #ifndef SLAB_SHARD_H
 #define SLAB_SHARD_H
 
+#include "slab/evicted.h"
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/lock.h"
@@ -34,6 +35,7 @@ struct shard {
 	uint32_t pulls; /* evictions made by callers in need */
 	uint32_t epoch_items[ITEM_EPOCHS];
 	struct lru lru[CACHE_CLASSES];
+	struct evicted *evicted; /* NULL: nobody wants to know */
 	/* ... to here; fixed after shard_init(): */
 	struct slab *slab;
 	const struct lru_policy *policy;
@@ -128,6 +130,10 @@ bool shard_link(struct shard *, uint64_t hash, handle, enum cache_queue,
  * pin. */
 void shard_remove(struct shard *, const struct shard_place *);
 
+/* Takes a dead item away: NULLs place->it, and says what it had died of. */
+enum shard_death { SHARD_ABSENT, SHARD_EXPIRED, SHARD_FLUSHED };
+enum shard_death shard_bury(struct shard *, struct shard_place *);
+
 /* Small item: its size has changed in place by so many bytes. */
 static inline void
 shard_resize(struct shard *s, handle h, ptrdiff_t bytes)
@@ -191,8 +197,11 @@ handle shard_evict(struct shard *, unsigned class_id, uint32_t now,
 /* Removes a dead item that somebody came upon, and counts it as crawled. */
 void shard_sweep(struct shard *, const struct shard_place *);
 
+/* As a dump shows it. */
+void shard_show(struct item *, unsigned class_id, struct cache_listed *);
+
 /* Counts the end of an item whose room is taken. */
-void shard_count_end(struct shard *, unsigned class_id, const struct item *,
+void shard_count_end(struct shard *, unsigned class_id, struct item *,
     uint32_t now);
 
 /* The item (unpinned) moves to another chunk of its class; its own is freed. */

@@ -7,21 +7,7 @@ enum { BUCKET_ITEMS = 256, BUCKETS_A_STEP = 64 };
 static void
 list_item(struct shard *s, handle h, struct cache_listed *to)
 {
-	struct item *it = slab_at(s->slab, h);
-
-	to->client_flags = item_client_flags(it);
-	to->nvalue = it->nvalue;
-	to->deadline = it->deadline;
-	to->accessed = it->accessed;
-	to->size = (uint32_t)item_size(it->nkey, it->bits & ITEM_FLAGS,
-	    it->nvalue);
-	to->cas = it->cas;
-	to->class_id = (uint8_t)shard_class_of(s, h);
-	to->queue = it->bits & ITEM_QUEUE;
-	to->nkey = it->nkey;
-	to->fetched = it->bits & ITEM_FETCHED;
-	to->binary_key = it->bits & ITEM_BINARY;
-	memcpy(to->key, item_key(it), it->nkey);
+	shard_show(slab_at(s->slab, h), shard_class_of(s, h), to);
 }
 
 /* One bucket's live items from the skip-th on.  *skip moves on to where it

@@ -1,0 +1,39 @@
+/* flush.c - see cache.h: everything at once. */
+#include "slab/cache.h"
+#include "slab/door.h"
+
+static void
+flush_all(struct cache *c)
+{
+	for (unsigned i = 0; i < c->nshards; i++) {
+		struct shard *s = &c->shards[i];
+
+		lock_acquire(&s->lock);
+		shard_flush(s);
+		lock_release(&s->lock);
+	}
+}
+
+void
+door_flush_due(struct cache *c, uint32_t now)
+{
+	uint32_t at = atomic_load_explicit(&c->flush_at, memory_order_relaxed);
+
+	/* Of several who see that it is due, one does it. */
+	if (at != 0 && now >= at &&
+	    atomic_compare_exchange_strong_explicit(&c->flush_at, &at, 0,
+	    memory_order_relaxed, memory_order_relaxed))
+		flush_all(c);
+}
+
+void
+cache_flush(struct cache *c, const struct cache_caller *w, uint32_t at)
+{
+	door_tick(c, w);
+	if (at > w->now) {
+		atomic_store_explicit(&c->flush_at, at, memory_order_relaxed);
+		return;
+	}
+	atomic_store_explicit(&c->flush_at, 0, memory_order_relaxed);
+	flush_all(c);
+}

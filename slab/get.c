@@ -1,0 +1,193 @@
+/* get.c - see cache.h: reading, and what may be done to an item thereby. */
+#include <stddef.h>
+
+#include "slab/cache.h"
+#include "slab/door.h"
+
+/* The value: copied if it fits, pinned if it is large. */
+static inline void
+hand_out(struct cache *c, struct item *it, const struct cache_want *want,
+    struct cache_view *v)
+{
+	if (it->nvalue <= want->room) {
+		if (__builtin_expect(!item_is_large(it), 1)) {
+			if (it->nvalue > 0)
+				memcpy(want->dst, item_value(it), it->nvalue);
+		} else {
+			chain_read(&c->slab, it, want->dst);
+		}
+		v->copied = true;
+	} else if (item_is_large(it)) {
+		atomic_fetch_add_explicit(&item_large(it)->refs, 1,
+		    memory_order_relaxed);
+		v->pinned = (struct cache_item *)it;
+	}
+}
+
+/* Who rebuilds a value that is stale or about to expire: one caller. */
+static void
+maybe_win(struct item *it, const struct cache_want *want, uint32_t now,
+    struct cache_view *v)
+{
+	if (v->win_sent)
+		return;
+	if (want->marks && v->stale)
+		v->won = true;
+	if (want->recache && v->deadline != 0 &&
+	    v->deadline - now < want->recache_ttl)
+		v->won = true;
+	if (v->won)
+		it->bits |= ITEM_WIN_SENT;
+}
+
+
+static inline bool
+counts_as_get(const struct cache_want *want)
+{
+	return !want->touch || !(want->gat || want->no_value);
+}
+
+_Static_assert(offsetof(struct cache_class_tally, hits_to_temp) -
+    offsetof(struct cache_class_tally, hits_to_hot) ==
+    (CACHE_TEMP - CACHE_HOT) * sizeof(_Atomic uint64_t),
+    "hits_to_* are counted by adding the queue to the first");
+
+static inline void
+count_hit(const struct cache_caller *w, const struct cache_want *want,
+    const struct cache_view *v)
+{
+	struct cache_class_tally *t = &w->tally->of_class[v->class_id];
+
+	if (want->no_bump)
+		return;
+	if (want->touch) {
+		COUNT(w, cmd_touch);
+		door_count(&t->touch_hits);
+	}
+	if (!counts_as_get(want))
+		return;
+	COUNT(w, cmd_get);
+	door_count(&t->get_hits);
+	/* hits_to_hot, _warm, _cold, _temp: the order of the queues. */
+	door_count(&t->hits_to_hot + v->queue);
+}
+
+static void
+count_miss(const struct cache_caller *w, const struct cache_want *want,
+    enum shard_death death)
+{
+	if (want->no_bump)
+		return;
+	if (want->touch) {
+		COUNT(w, cmd_touch);
+		COUNT(w, touch_misses);
+	}
+	if (!counts_as_get(want))
+		return;
+	COUNT(w, cmd_get);
+	COUNT(w, get_misses);
+	if (death == SHARD_EXPIRED)
+		COUNT(w, get_expired);
+	else if (death == SHARD_FLUSHED)
+		COUNT(w, get_flushed);
+}
+
+static enum cache_status
+vivify(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_want *want,
+    struct room *room, struct cache_view *v)
+{
+	struct shard_place place = { .it = NULL };
+	struct draft draft = {
+		.deadline = want->vivify_deadline,
+		.marks = ITEM_WIN_SENT | (want->binary_key ? ITEM_BINARY : 0),
+	};
+
+	if (door_too_large(c, k->nbytes, 0, 0))
+		return CACHE_NO_MEMORY;
+	draft.cas = shard_cas(s, want->new_cas);
+	if (place_small(c, s, k, &place, &draft, room, w->now) != CACHE_STORED)
+		return CACHE_NO_MEMORY;
+	door_show(s, &place, v);
+	v->win_sent = false;
+	v->won = true;
+	v->copied = !want->no_value;
+	return CACHE_FOUND;
+}
+
+/* The rare way: the item is not there, or no longer. */
+static enum cache_status
+miss(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_want *want,
+    struct shard_place *place, struct cache_view *v)
+{
+	enum shard_death death = SHARD_ABSENT;
+	enum cache_status status = CACHE_NOT_FOUND;
+	struct room room = { 0 };
+
+	if (place->it != NULL)
+		death = shard_bury(s, place);
+	if (want->vivify) {
+		while ((status = vivify(c, s, w, k, want, &room, v)) ==
+		    CACHE_NO_MEMORY && room_wait(c, s, &room, w->now)) {
+			/* Somebody may have stored it meanwhile: then theirs
+			 * is as good as a hit that comes a moment later. */
+			*place = door_find(s, k, w->now);
+			if (place->it == NULL)
+				continue;
+			door_show(s, place, v);
+			maybe_win(place->it, want, w->now, v);
+			if (!want->no_value)
+				hand_out(c, place->it, want, v);
+			status = CACHE_FOUND;
+			break;
+		}
+	}
+	lock_release(&s->lock);
+	room_fini(c, &room);
+	if (status == CACHE_NO_MEMORY)
+		COUNT(w, store_no_memory);
+	count_miss(w, want, death);
+	return status;
+}
+
+/* What a read may do to the item besides. */
+static void
+side_effects(struct shard *s, struct shard_place *place,
+    const struct cache_want *want, uint32_t now, struct cache_view *v)
+{
+	maybe_win(place->it, want, now, v);
+	if (want->touch) {
+		shard_touch(s, place, want->touch_deadline, now);
+		v->deadline = want->touch_deadline;
+	}
+}
+
+enum cache_status
+cache_get(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_want *want,
+    struct cache_view *v)
+{
+	struct shard *s = door_shard(c, k->hash);
+	struct shard_place place;
+	struct lru_scene scene;
+
+	door_tick(c, w);
+	lock_acquire(&s->lock);
+	place = shard_find(s, k);
+	if (place.it == NULL || shard_is_dead(s, place.it, w->now))
+		return miss(c, s, w, k, want, &place, v);
+	door_show(s, &place, v);
+	if (!want->no_value &&
+	    !(want->withhold && place.it->cas == want->withhold_cas))
+		hand_out(c, place.it, want, v);
+	if (want->marks | want->recache | want->touch)
+		side_effects(s, &place, want, w->now, v);
+	if (!want->no_bump) {
+		scene = shard_scene(s, w->now);
+		lru_hit(&s->lru[v->class_id], &scene, place.h, place.it);
+	}
+	lock_release(&s->lock);
+	count_hit(w, want, v);
+	return CACHE_FOUND;
+}

@@ -1,0 +1,146 @@
+/* place.c - see door.h: where a small item is written. */
+#include <assert.h>
+
+#include "slab/door.h"
+
+static inline uint8_t
+draft_bits(const struct draft *d)
+{
+	return (uint8_t)(d->marks | (d->client_flags ? ITEM_FLAGS : 0));
+}
+
+/* Flags and value, behind the key.  The tail goes first and by memmove: when
+ * a value is put before another one that stands here already, it must make
+ * way. */
+static inline void
+fill(struct item *it, const struct draft *d)
+{
+	char *value = item_value(it);
+
+	if (d->ntail > 0)
+		memmove(value + d->nhead, d->tail, d->ntail);
+	if (d->nhead > 0)
+		memmove(value, d->head, d->nhead);
+	if (d->client_flags != 0)
+		memcpy(value - CACHE_FLAGS_SIZE, &d->client_flags,
+		    CACHE_FLAGS_SIZE);
+}
+
+/* The chunk has the right size already: no allocation, no relinking. */
+static inline void
+rewrite(struct shard *s, const struct shard_place *old, const struct draft *d,
+    uint32_t now)
+{
+	struct item *it = old->it;
+	struct lru_scene scene = shard_scene(s, now);
+	uint32_t nvalue = d->nhead + d->ntail;
+	ptrdiff_t grown = (ptrdiff_t)nvalue - (ptrdiff_t)it->nvalue +
+	    ((d->client_flags != 0) - ((it->bits & ITEM_FLAGS) != 0)) *
+	    CACHE_FLAGS_SIZE;
+
+	shard_open(it);
+	it->bits = (uint8_t)((it->bits & (ITEM_QUEUE | ITEM_ACTIVE)) |
+	    draft_bits(d));
+	it->nvalue = nvalue;
+	it->cas = d->cas;
+	atomic_store_explicit(&it->deadline, d->deadline,
+	    memory_order_relaxed);
+	fill(it, d);
+	shard_close(s, it);
+	shard_resize(s, old->h, grown);
+	s->linked++;
+	lru_rewrite(&s->lru[shard_class_of(s, old->h)], &scene, old->h);
+}
+
+/* A chunk: the one got in advance, a free one, or the victim's of this shard.
+ * The old item is not chosen as victim; its place is looked up anew. */
+static handle
+get_chunk(struct cache *c, struct shard *s, const struct cache_key *k,
+    struct shard_place *old, unsigned class_id, struct room *room,
+    uint32_t now)
+{
+	handle h = 0, kept = old->it != NULL ? old->h : 0;
+
+	if (room->chunk != 0 && room->class_id == class_id) {
+		h = room->chunk;
+		room->chunk = 0;
+		return h;
+	}
+	h = slab_alloc(&c->slab, class_id);
+	if (h != 0)
+		return h;
+	h = shard_evict(s, class_id, now, kept);
+	if (kept != 0) {
+		*old = shard_find(s, k);
+		assert(old->h == kept);
+	}
+	return h;
+}
+
+static void
+begin(struct shard *s, const struct cache_key *k, handle h,
+    const struct draft *d, uint32_t now)
+{
+	struct item *it = slab_at(s->slab, h);
+
+	atomic_store_explicit(&it->state, ITEM_RESERVED, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&it->shard, s->id, memory_order_relaxed);
+	it->nkey = (uint8_t)k->nbytes;
+	it->bits = draft_bits(d);
+	atomic_store_explicit(&it->deadline, d->deadline,
+	    memory_order_relaxed);
+	it->accessed = now;
+	it->nvalue = d->nhead + d->ntail;
+	it->cas = d->cas;
+	memcpy(item_key(it), k->bytes, k->nbytes);
+}
+
+enum cache_queue
+place_queue(const struct shard *s, struct item *it,
+    const struct shard_place *old, uint32_t now)
+{
+	enum cache_queue queue = lru_place(s->policy, it->deadline, now);
+	unsigned was;
+
+	/* What was in use stays so under its new value. */
+	if (old->it == NULL)
+		return queue;
+	it->bits |= ITEM_ACTIVE;
+	was = old->it->bits & ITEM_QUEUE;
+	return queue == CACHE_HOT && was != CACHE_TEMP ? was : queue;
+}
+
+enum cache_status
+place_small(struct cache *c, struct shard *s, const struct cache_key *k,
+    struct shard_place *old, const struct draft *d, struct room *room,
+    uint32_t now)
+{
+	size_t size = item_size(k->nbytes, d->client_flags,
+	    d->nhead + d->ntail);
+	unsigned class_id = slab_class_for(&c->slab, size);
+	struct item *it;
+	handle h;
+
+	if (old->it != NULL && !item_is_large(old->it) &&
+	    shard_class_of(s, old->h) == class_id) {
+		rewrite(s, old, d, now);
+		return CACHE_STORED;
+	}
+	h = get_chunk(c, s, k, old, class_id, room, now);
+	if (h == 0) {
+		room->class_id = class_id;
+		return CACHE_NO_MEMORY;
+	}
+	begin(s, k, h, d, now);
+	it = slab_at(&c->slab, h);
+	fill(it, d);
+	if (!shard_link(s, k->hash, h, place_queue(s, it, old, now), old)) {
+		slab_free(&c->slab, h);
+		room->class_id = 0;
+		return CACHE_NO_MEMORY;
+	}
+	old->it = it;
+	old->h = h;
+	return CACHE_STORED;
+}
