@@ -4,6 +4,7 @@
 
 #define SUITES(X)                                                             \
 	X(config)                                                             \
+	X(listen)                                                             \
 	X(session)                                                            \
 	X(stats)                                                              \
 	X(watch)
