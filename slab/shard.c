@@ -2,6 +2,7 @@
 #include "slab/shard.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "slab/chain.h"
 
