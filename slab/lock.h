@@ -21,6 +21,7 @@
 #ifndef SLAB_LOCK_H
 #define SLAB_LOCK_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
