@@ -312,8 +312,10 @@ next_long_key(struct parser *p, const char *in, size_t n, size_t off,
 	nkey = end;
 	if (end < KEY_AND_END && in[off + end] == '\n')
 		nkey -= end > 0 && in[off + end - 1] == '\r';
-	if (nkey > PROTO_KEY_MAX)
+	if (nkey > PROTO_KEY_MAX) {
+		*used = off + end;
 		return (refuse_long(p, req, p->op, STATUS_BAD_FORMAT));
+	}
 	*used = off + end + 1;
 	if (nkey == 0)
 		return (end_keys(p, req));
@@ -588,6 +590,9 @@ text_parse(struct parser *p, const char *in, size_t n, struct request *req,
 		}
 	} else if (head == four("set ")) {
 		if (parse_plain_set(in, n, req, used))
+			return (PARSE_REQUEST);
+	} else if ((head & 0xffffff) == (four("mg ") & 0xffffff)) {
+		if (meta_parse_plain(OP_MG, in, n, req, used))
 			return (PARSE_REQUEST);
 	}
 	return (parse_line(p, in, n, req, used));
