@@ -153,6 +153,40 @@ note_refused(struct host *h, int fd, const struct request *req,
 	    .size = req->nvalue });
 }
 
+static void
+note_eviction(struct host *h, const struct cache_listed *it)
+{
+	uint32_t now = h->caller.now;
+
+	watch_note(h->server->watch, &(struct watch_event){
+	    .kind = OBSERVE_EVICTIONS,
+	    .key = it->key,
+	    .nkey = it->nkey,
+	    .fetched = it->fetched,
+	    .ttl = it->deadline == 0 ? -1 : left(it->deadline, now),
+	    .idle = now > it->accessed ? now - it->accessed : 0,
+	    .class_id = it->class_id,
+	    .size = it->nvalue });
+}
+
+/* Whoever made room, be it upkeep: a storing request comes by soon. */
+static void
+note_evictions(struct host *h)
+{
+	enum { AT_ONCE = 16, TURNS = 64 };
+	struct cache_listed list[AT_ONCE];
+	uint64_t lost = 0;
+	size_t n = AT_ONCE;
+
+	for (unsigned turn = 0; turn < TURNS && n == AT_ONCE; turn++) {
+		n = cache_take_evicted(h->cache, list, AT_ONCE, &lost);
+		for (size_t i = 0; i < n; i++)
+			note_eviction(h, &list[i]);
+	}
+	if (lost > 0)
+		watch_miss(h->server->watch, OBSERVE_EVICTIONS, lost);
+}
+
 void
 note_run(struct call *call, struct result *res)
 {
@@ -173,4 +207,6 @@ note_run(struct call *call, struct result *res)
 	if (removes(call->req) && found && res->status == STATUS_DELETED &&
 	    observing & OBSERVE_DELETIONS)
 		note_delete(call, &before);
+	if (observing & OBSERVE_EVICTIONS)
+		note_evictions(call->host);
 }

@@ -71,16 +71,19 @@ watch_free(struct watch **wp)
 	free(w);
 }
 
-/* What anybody watches is what is to be observed.  Under the lock. */
+/* What anybody watches is what is to be observed.  Under the lock, so that
+ * the last to come or go has the last word. */
 static void
-observe(struct watch *w)
+observe(struct watch *w, struct cache *cache)
 {
-	unsigned kinds = 0;
+	unsigned was = atomic_load(w->observing), kinds = 0;
 
 	for (unsigned i = 0; i < w->counts.watchers; i++)
 		kinds |= w->watchers[i]->kinds;
 	atomic_fetch_and(w->observing, ~(unsigned)WATCH_ALL | kinds);
 	atomic_fetch_or(w->observing, kinds);
+	if ((was ^ kinds) & OBSERVE_EVICTIONS)
+		cache_watch_evictions(cache, kinds & OBSERVE_EVICTIONS);
 }
 
 /* ------------------------------------------------------------ rings */
@@ -167,6 +170,19 @@ publish(struct watch *w, unsigned kind, const char *text, size_t ntext)
 	for (unsigned i = 0; i < n; i++)
 		if (sleepers[i]->wake != NULL)
 			sleepers[i]->wake(sleepers[i]);
+}
+
+void
+watch_miss(struct watch *w, enum observing kind, uint64_t n)
+{
+	pthread_mutex_lock(&w->lock);
+	for (unsigned i = 0; i < w->counts.watchers; i++) {
+		if (!(w->watchers[i]->kinds & kind))
+			continue;
+		w->watchers[i]->skipped += n;
+		w->counts.skipped += n;
+	}
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* ------------------------------------------------------------ lines */
@@ -271,8 +287,8 @@ end_watcher(struct stream *stream, struct host *h)
 {
 	struct watcher *r = (struct watcher *)stream;
 	struct watch *w = r->watch;
+	unsigned left;
 
-	(void)h;
 	pthread_mutex_lock(&w->lock);
 	for (unsigned i = 0; i < w->counts.watchers; i++) {
 		if (w->watchers[i] != r)
@@ -280,7 +296,7 @@ end_watcher(struct stream *stream, struct host *h)
 		w->watchers[i] = w->watchers[--w->counts.watchers];
 		break;
 	}
-	observe(w);
+	observe(w, h->cache);
 	pthread_mutex_unlock(&w->lock);
 	free(r);
 }
@@ -305,7 +321,7 @@ watch_open(struct watch *w, struct host *h, unsigned kinds, const char **why)
 	full = w->counts.watchers == WATCH_MOST;
 	if (!full) {
 		w->watchers[w->counts.watchers++] = r;
-		observe(w);
+		observe(w, h->cache);
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (!full)

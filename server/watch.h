@@ -52,6 +52,9 @@ void watch_free(struct watch **);
 /* Tells those who watch that kind; call it only if somebody does. */
 void watch_note(struct watch *, const struct watch_event *);
 
+/* So many lines of that kind could not be made. */
+void watch_miss(struct watch *, enum observing kind, uint64_t n);
+
 /* A connection came or went; reason (normal, error, idle_timeout, shutdown)
  * if it went.  The socket is still open. */
 void watch_connection(struct watch *, int fd, const char *reason);

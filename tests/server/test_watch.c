@@ -234,6 +234,34 @@ START_TEST(watcher_sees_lookups)
 }
 END_TEST
 
+START_TEST(watcher_sees_evictions)
+{
+	enum { N = 5000, SIZE = 4000 };
+	struct talk *t = talk_new("-m 8");
+	struct other *o = other_new();
+	char *text = malloc(SIZE + 100);
+	unsigned seen = 0;
+
+	say(t, o, "watch evictions\r\n");
+	for (unsigned i = 0; i < N; i++) {
+		int head = sprintf(text, "set key%u 0 0 %u noreply\r\n", i,
+		    SIZE);
+
+		memset(text + head, 'v', SIZE);
+		memcpy(text + head + SIZE, "\r\n", 2);
+		talk_send(t, text, (size_t)head + SIZE + 2);
+		seen += count(say(t, o, ""), " type=eviction key=key");
+	}
+	ask(t, "stats\r\n");
+	snprintf(text, 100, "STAT evictions %u\r\n", seen);
+	ck_assert_uint_gt(seen, N / 2);
+	ck_assert_ptr_nonnull(strstr(t->out, text));
+	other_free(t, o);
+	free(text);
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(slow_watcher_is_told_what_it_missed)
 {
 	struct talk *t = talk_new("-o watcher_logbuf_size=8");
@@ -341,6 +369,7 @@ watch_suite(void)
 	tcase_add_test(tc, dump_that_nobody_reads_to_the_end);
 	tcase_add_test(tc, watcher_sees_its_kinds);
 	tcase_add_test(tc, watcher_sees_lookups);
+	tcase_add_test(tc, watcher_sees_evictions);
 	tcase_add_test(tc, slow_watcher_is_told_what_it_missed);
 	tcase_add_test(tc, watchers_are_bounded);
 	tcase_add_test(tc, watch_refused);
