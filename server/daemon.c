@@ -25,6 +25,7 @@ enum {
 	 * each worker its loop. */
 	SPARE_FDS = 64,
 	WORKER_FDS = 8,
+	THREAD_SPACE = 128 * 1024 * 1024,
 };
 
 void
@@ -163,17 +164,29 @@ raise_core_size(void)
 		log_warn("-r: the limit of core files cannot be raised");
 }
 
-/* Pages are locked as they are touched, so that an empty cache stays small. */
+/*
+ * Pages are locked as they are touched, so that an empty cache stays small;
+ * but address space counts, and once the limit is reached every mmap() fails.
+ * So lock nothing rather than run into it.
+ */
 static void
-lock_memory(void)
+lock_memory(const struct config *config)
 {
-	struct rlimit most = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	/* a thread's stack and its malloc arena */
+	rlim_t want = config->memory_limit +
+	    (rlim_t)(config->threads + 2) * THREAD_SPACE;
 
 	/* Refused to all but root; what is allowed may still be enough. */
-	(void)setrlimit(RLIMIT_MEMLOCK, &most);
+	(void)setrlimit(RLIMIT_MEMLOCK, &limit);
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur < want) {
+		log_warn("-k: memory is not locked: the limit of locked "
+		    "memory is below %llu MB; raise it (ulimit -l, "
+		    "LimitMEMLOCK=)", (unsigned long long)want >> 20);
+		return;
+	}
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
-		log_warn("-k: memory is not locked: %s; raise the limit "
-		    "(ulimit -l, LimitMEMLOCK=)", strerror(errno));
+		log_warn("-k: memory is not locked: %s", strerror(errno));
 }
 
 int
@@ -182,7 +195,7 @@ daemon_raise_limits(const struct config *config)
 	if (config->core_dumps)
 		raise_core_size();
 	if (config->lock_memory)
-		lock_memory();
+		lock_memory(config);
 	return raise_open_files(config);
 }
 
