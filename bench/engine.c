@@ -9,7 +9,6 @@
  * a thread reads was verified reply by reply in a first round; in the measured
  * rounds the length of what comes back is compared.
  */
-#include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench/plan.h"
+#include "bench/options.h"
 #include "bench/reply.h"
 #include "server/config.h"
 #include "server/host.h"
@@ -207,99 +206,37 @@ run(struct thread *threads, unsigned n, double seconds, double base)
 	return per_second;
 }
 
-static unsigned
-choice(const char *text, const char *const *names)
-{
-	for (unsigned i = 0; names[i] != NULL; i++)
-		if (strcmp(text, names[i]) == 0)
-			return i;
-	fail("no such word; see the head of bench/engine.c");
-}
-
 static void
 read_options(struct options *o, int argc, char **argv)
 {
-	static const char *const protos[] = {"text", "meta", "binary", NULL};
-	static const char *const loads[] = {
-	    "get", "set", "mixed", "multiget", NULL};
-	static const struct option options[] = {
-	    {"threads", 1, NULL, 't'},
-	    {"proto", 1, NULL, 'p'},
-	    {"op", 1, NULL, 'o'},
-	    {"depth", 1, NULL, 'd'},
-	    {"keys", 1, NULL, 'k'},
-	    {"value", 1, NULL, 'v'},
-	    {"zipf", 1, NULL, 'z'},
-	    {"time", 1, NULL, 's'},
-	    {"ops", 1, NULL, 'n'},
-	    {"memory", 1, NULL, 'm'},
-	    {"multi", 1, NULL, 'u'},
-	    {NULL, 0, NULL, 0},
+	const struct option table[] = {
+	    OPTIONS_OF_PLAN(&o->plan),
+	    {"--threads", "-t", OPTION_UINT, &o->threads, NULL,
+		"measure with 1, 2, ... of them"},
+	    {"--time", NULL, OPTION_FLOAT, &o->seconds, NULL, "seconds, each"},
+	    {"--ops", NULL, OPTION_U64, &o->ops, NULL,
+		"so many keys a thread instead"},
+	    {"--memory", "-m", OPTION_TEXT, &o->memory, NULL, "megabytes"},
+	    {NULL, NULL, OPTION_FLAG, NULL, NULL, NULL},
 	};
-	struct plan_config *c = &o->plan;
-	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		unsigned long n = optarg ? strtoul(optarg, NULL, 10) : 0;
-
-		switch (option) {
-		case 't':
-			o->threads = (unsigned)n;
-			break;
-		case 'p':
-			c->proto = choice(optarg, protos);
-			break;
-		case 'o':
-			c->load = choice(optarg, loads);
-			break;
-		case 'd':
-			c->depth = (unsigned)n;
-			break;
-		case 'u':
-			c->multi = (unsigned)n;
-			break;
-		case 'k':
-			c->keys = (uint32_t)n;
-			break;
-		case 'v':
-			c->sizes[0] = (uint32_t)n;
-			break;
-		case 'z':
-			c->zipf = atof(optarg);
-			break;
-		case 's':
-			o->seconds = atof(optarg);
-			break;
-		case 'n':
-			o->ops = n;
-			break;
-		case 'm':
-			o->memory = optarg;
-			break;
-		default:
-			exit(2);
-		}
+	/* Large values leave by reference, beside the output. */
+	if (options_read(table, argc, argv) != 0 ||
+	    !options_plan_ok(&o->plan) || o->threads < 1 ||
+	    o->threads > THREADS_MAX ||
+	    o->plan.sizes[0] > CACHE_SMALL_MAX - CACHE_KEY_MAX) {
+		fprintf(stderr, "usage: engine [options]\n");
+		options_help(table);
+		exit(2);
 	}
-	if (o->threads < 1 || o->threads > THREADS_MAX || c->depth < 1 ||
-	    c->multi < 1 || c->keys < 1 || c->sizes[0] > CACHE_SMALL_MAX / 2)
-		fail("an option is out of range");
 }
 
 int
 main(int argc, char **argv)
 {
 	static struct thread threads[THREADS_MAX]; /* large: not on the stack */
-	static struct host *hosts[THREADS_MAX];
 	struct options o = {
-	    .plan = {.depth = 50,
-		.multi = 50,
-		.keys = 1000000,
-		.key_len = 16,
-		.nsizes = 1,
-		.sizes = {100},
-		.shares = {100},
-		.set_percent = 10,
-		.seed = 1},
+	    .plan = options_plan(),
 	    .threads = 1,
 	    .seconds = 2,
 	    .memory = "1024",
@@ -311,6 +248,7 @@ main(int argc, char **argv)
 	const char *why = "no reason given";
 	double base = 0;
 
+	o.plan.depth = 50;
 	read_options(&o, argc, argv);
 	args[2] = (char *)o.memory;
 	snprintf(count, sizeof(count), "%u", o.threads);
@@ -318,10 +256,9 @@ main(int argc, char **argv)
 	if (config_read(&config, 5, args, stdout, stderr) != CONFIG_RUN ||
 	    server_init(&srv, &config, &why) != 0)
 		fail(why);
-	srv.hosts = hosts;
 	for (unsigned i = 0; i < o.threads; i++) {
 		prepare(&threads[i], &srv, &o, i);
-		hosts[srv.nhosts++] = threads[i].host;
+		srv.hosts[srv.nhosts++] = threads[i].host;
 	}
 	fill(&threads[0], &o.plan);
 	for (unsigned i = 0; i < o.threads; i++)
@@ -333,6 +270,7 @@ main(int argc, char **argv)
 
 		base = n == 1 ? rate : base;
 	}
+	srv.nhosts = 0;
 	for (unsigned i = 0; i < o.threads; i++) {
 		session_fini(&threads[i].session, threads[i].host);
 		host_free(&threads[i].host);

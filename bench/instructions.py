@@ -9,12 +9,12 @@ time, it is the same every time.
 import argparse
 import glob
 import os
-import re
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from servers import LOAD, NAMES, OUT, Server, program, run_load
+from callgrind import Profile
+from servers import LOAD, NAMES, OUT, ROOT, Server, program, run_load
 
 FEW = 10000
 WORKLOADS = [
@@ -33,7 +33,6 @@ WORKLOADS = [
     ("GET, one at a time", "--op get", 30000, 1200),
     ("SET, one at a time", "--op set", 30000, None),
 ]
-LINE = re.compile(r"^\s*([\d,]+) \(\s*[\d.]+%\)\s+(.*)$")
 
 
 LIMIT = ["prlimit", "--nofile=1024:1024"]
@@ -49,58 +48,52 @@ def descriptors():
 
 
 def run(which, args, ops, keys):
-    """(instructions by thread, by function, operations done)."""
+    """(a profile of each thread, operations done)."""
     base = os.path.join(OUT, "callgrind.%s.%d" % (which, ops))
     for old in glob.glob(base + "*"):
         os.unlink(old)
     wrap = LIMIT + ["valgrind", "--tool=callgrind", "--separate-threads=yes",
             "--fair-sched=yes", "--callgrind-out-file=" + base]
     with Server(which, wrap=wrap, cores="0", memory=256,
-                conns=descriptors()) as server:
+                conns=256 if which == "slabd" else descriptors()) as server:
         done = run_load(server, args + ["--keys", str(keys), "--fill",
                                         "--ops", str(ops)])
     if "ops" not in done:
         raise RuntimeError("no figures of " + which)
-    threads = {}
-    for path in glob.glob(base + "-*"):
-        with open(path) as f:
-            for line in f:
-                if line.startswith(("totals:", "summary:")):
-                    threads[path.rsplit("-", 1)[1]] = (
-                        int(line.split()[1]), path)
+    threads = {path.rsplit("-", 1)[1]: Profile(path)
+               for path in glob.glob(base + "-*")}
     return threads, done["ops"]
 
 
-def functions(path):
-    text = subprocess.run(
-        ["callgrind_annotate", "--threshold=100", "--show-percs=yes", path],
-        stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
-    found = {}
-    for line in text.splitlines():
-        m = LINE.match(line)
-        if m and ":" in m.group(2):
-            name = m.group(2).split(":", 1)[1]
-            name = re.sub(r" \[.*/([^/]*)\]$", r" [\1]", name)
-            name = name.replace(" [slabd]", "").replace(" [memcached]", "")
-            found[name] = found.get(name, 0) + int(
-                m.group(1).replace(",", ""))
-    return found
+def cost(few, many, ops):
+    """Differences per operation, the largest first."""
+    costs = {k: (n - few.get(k, 0)) / ops for k, n in many.items()}
+    return sorted(costs.items(), key=lambda x: -x[1])
 
 
-def compare(which, args, ops, keys, profile):
-    few, done1 = run(which, args, FEW, keys)
-    many, done2 = run(which, args, FEW + ops, keys)
-    gain = {t: many[t][0] - few.get(t, (0, ""))[0] for t in many}
+def source(path, line):
+    try:
+        with open(os.path.join(ROOT, path)) as f:
+            return f.read().split("\n")[line - 1].strip()[:60]
+    except (OSError, IndexError):
+        return ""
+
+
+def compare(which, args, options, ops):
+    """(instructions per operation, lines to print about them)."""
+    few, done1 = run(which, args, FEW, options.keys)
+    many, done2 = run(which, args, FEW + ops, options.keys)
+    gain = {t: many[t].total - (few[t].total if t in few else 0)
+            for t in many}
     worker = max(gain, key=gain.get)
-    per_op = gain[worker] / (done2 - done1)
-    top = []
-    if profile:
-        before = functions(few[worker][1])
-        after = functions(many[worker][1])
-        cost = {f: (n - before.get(f, 0)) / (done2 - done1)
-                for f, n in after.items()}
-        top = sorted(cost.items(), key=lambda x: -x[1])[:profile]
-    return per_op, top
+    a, b, n = few[worker], many[worker], done2 - done1
+    text = ["%8.1f  %s" % (c, f) for f, c in cost(
+        a.functions(), b.functions(), n)[:options.profile]]
+    text += ["%8.1f  %s %s:%d  %s" % (
+        c, f, os.path.relpath(path, ROOT) if path.startswith(ROOT) else path,
+        line, source(path, line)) for (f, path, line), c in cost(
+            a.lines, b.lines, n)[:options.lines]]
+    return gain[worker] / n, text
 
 
 def main():
@@ -110,6 +103,8 @@ def main():
     p.add_argument("--keys", type=int, default=20000)
     p.add_argument("--profile", type=int, default=0, metavar="N",
                    help="also the N most expensive functions")
+    p.add_argument("--lines", type=int, default=0, metavar="N",
+                   help="also the N most expensive lines")
     o = p.parse_args()
     os.makedirs(OUT, exist_ok=True)
     which = o.server or NAMES
@@ -123,10 +118,9 @@ def main():
             continue
         counts = {}
         for s in which:
-            counts[s], top = compare(s, args.split(), ops, o.keys, o.profile)
-            for function, cost in top:
-                print("%-10s %-24s %8.1f  %s" % (s, name, cost, function),
-                      flush=True)
+            counts[s], top = compare(s, args.split(), o, ops)
+            for text in top:
+                print("%-10s %-24s %s" % (s, name, text), flush=True)
         ours = counts.get("slabd")
         both = ours and counts.get("memcached")
         lines.append("| %s | %s | %s | %s | %s |" % (

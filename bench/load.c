@@ -8,7 +8,6 @@
  * generator itself spent per operation in the measured phase.  Exit status 1:
  * the server hung up, or a reply was not what it must be.
  */
-#include <getopt.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "bench/conn.h"
+#include "bench/options.h"
 
 enum { THREADS_MAX = 64 };
 
@@ -27,9 +27,9 @@ struct options {
 	struct plan_config plan;
 	struct sockaddr_storage peer;
 	socklen_t npeer;
-	int port;
+	unsigned port;
 	const char *path; /* of a unix socket, instead */
-	int pid;
+	unsigned pid;
 	unsigned threads, conns;
 	double warm, time;
 	uint64_t ops; /* instead of time: so many keys */
@@ -49,236 +49,9 @@ struct thread {
 	struct plan plan;
 };
 
-static _Noreturn void
-usage(void)
-{
-	fprintf(stderr,
-	    "usage: load [-p PORT | -s PATH] [options]\n"
-	    "  -P, --pid PID      measure this server's processor time\n"
-	    "  --proto text|meta|binary\n"
-	    "  --op get|set|mixed|multiget   (mixed: --set-percent 10)\n"
-	    "  --depth N          requests pipelined (1)\n"
-	    "  --multi N          keys of a multiget (50)\n"
-	    "  --keys N           different keys (1000000)\n"
-	    "  --key-len N        their length (16)\n"
-	    "  --value N | --value N:PERCENT,N:PERCENT,...   (100)\n"
-	    "  --zipf S           popularity exponent (0 = uniform)\n"
-	    "  --ttl S            of what is set (0)\n"
-	    "  -c, --conns N      connections of a thread (50)\n"
-	    "  -t, --threads N    (1)\n"
-	    "  --warm S --time S  seconds (0.5, 3)\n"
-	    "  --ops N            stop after N keys instead\n"
-	    "  --rate R           keys a second (0 = as fast as replies come)\n"
-	    "  --churn            connect, one batch, close\n"
-	    "  --fill             set every key first; --no-run: only that\n"
-	    "  --may-miss         a miss is no failure\n"
-	    "  --hist FILE        latency distribution, for plots\n"
-	    "  --label TEXT       printed as label=TEXT\n"
-	    "  --seed N\n");
-	exit(2);
-}
-
-/* ------------------------------------------------------------ options */
-
-static unsigned
-choice(const char *text, const char *const *names)
-{
-	for (unsigned i = 0; names[i] != NULL; i++)
-		if (strcmp(text, names[i]) == 0)
-			return i;
-	usage();
-}
-
 static void
-read_sizes(struct plan_config *c, const char *text)
+aim(struct options *o)
 {
-	char *end;
-
-	for (c->nsizes = 0; c->nsizes < PLAN_SIZES; text = end + 1) {
-		c->sizes[c->nsizes] = (uint32_t)strtoul(text, &end, 10);
-		c->shares[c->nsizes] = 100;
-		if (*end == ':')
-			c->shares[c->nsizes] =
-			    (unsigned)strtoul(end + 1, &end, 10);
-		c->nsizes++;
-		if (*end == '\0')
-			return;
-		if (*end != ',')
-			usage();
-	}
-	usage();
-}
-
-enum {
-	O_PROTO = 256,
-	O_OP,
-	O_SETS,
-	O_DEPTH,
-	O_MULTI,
-	O_KEYS,
-	O_KEY_LEN,
-	O_VALUE,
-	O_ZIPF,
-	O_TTL,
-	O_WARM,
-	O_TIME,
-	O_OPS,
-	O_RATE,
-	O_CHURN,
-	O_FILL,
-	O_NO_RUN,
-	O_MAY_MISS,
-	O_HIST,
-	O_LABEL,
-	O_SEED,
-};
-
-static const struct option long_options[] = {
-    {"port", 1, NULL, 'p'},
-    {"socket", 1, NULL, 's'},
-    {"pid", 1, NULL, 'P'},
-    {"conns", 1, NULL, 'c'},
-    {"threads", 1, NULL, 't'},
-    {"proto", 1, NULL, O_PROTO},
-    {"op", 1, NULL, O_OP},
-    {"set-percent", 1, NULL, O_SETS},
-    {"depth", 1, NULL, O_DEPTH},
-    {"multi", 1, NULL, O_MULTI},
-    {"keys", 1, NULL, O_KEYS},
-    {"key-len", 1, NULL, O_KEY_LEN},
-    {"value", 1, NULL, O_VALUE},
-    {"zipf", 1, NULL, O_ZIPF},
-    {"ttl", 1, NULL, O_TTL},
-    {"warm", 1, NULL, O_WARM},
-    {"time", 1, NULL, O_TIME},
-    {"ops", 1, NULL, O_OPS},
-    {"rate", 1, NULL, O_RATE},
-    {"churn", 0, NULL, O_CHURN},
-    {"fill", 0, NULL, O_FILL},
-    {"no-run", 0, NULL, O_NO_RUN},
-    {"may-miss", 0, NULL, O_MAY_MISS},
-    {"hist", 1, NULL, O_HIST},
-    {"label", 1, NULL, O_LABEL},
-    {"seed", 1, NULL, O_SEED},
-    {NULL, 0, NULL, 0},
-};
-
-static bool
-read_plan_option(struct plan_config *c, int option)
-{
-	static const char *const protos[] = {"text", "meta", "binary", NULL};
-	static const char *const loads[] = {
-	    "get", "set", "mixed", "multiget", NULL};
-
-	switch (option) {
-	case O_PROTO:
-		c->proto = choice(optarg, protos);
-		break;
-	case O_OP:
-		c->load = choice(optarg, loads);
-		break;
-	case O_SETS:
-		c->set_percent = (unsigned)atoi(optarg);
-		break;
-	case O_DEPTH:
-		c->depth = (unsigned)atoi(optarg);
-		break;
-	case O_MULTI:
-		c->multi = (unsigned)atoi(optarg);
-		break;
-	case O_KEYS:
-		c->keys = (uint32_t)strtoul(optarg, NULL, 10);
-		break;
-	case O_KEY_LEN:
-		c->key_len = (unsigned)atoi(optarg);
-		break;
-	case O_VALUE:
-		read_sizes(c, optarg);
-		break;
-	case O_ZIPF:
-		c->zipf = atof(optarg);
-		break;
-	case O_TTL:
-		c->ttl = (uint32_t)strtoul(optarg, NULL, 10);
-		break;
-	case O_SEED:
-		c->seed = strtoull(optarg, NULL, 10);
-		break;
-	default:
-		return false;
-	}
-	return true;
-}
-
-static void
-read_option(struct options *o, int option)
-{
-	switch (option) {
-	case 'p':
-		o->port = atoi(optarg);
-		break;
-	case 's':
-		o->path = optarg;
-		break;
-	case 'P':
-		o->pid = atoi(optarg);
-		break;
-	case 'c':
-		o->conns = (unsigned)atoi(optarg);
-		break;
-	case 't':
-		o->threads = (unsigned)atoi(optarg);
-		break;
-	case O_WARM:
-		o->warm = atof(optarg);
-		break;
-	case O_TIME:
-		o->time = atof(optarg);
-		break;
-	case O_OPS:
-		o->ops = strtoull(optarg, NULL, 10);
-		break;
-	case O_RATE:
-		o->rate = atof(optarg);
-		break;
-	case O_CHURN:
-		o->churn = true;
-		break;
-	case O_FILL:
-		o->fill = true;
-		break;
-	case O_NO_RUN:
-		o->no_run = true;
-		break;
-	case O_MAY_MISS:
-		o->may_miss = true;
-		break;
-	case O_HIST:
-		o->hist = optarg;
-		break;
-	case O_LABEL:
-		o->label = optarg;
-		break;
-	default:
-		usage();
-	}
-}
-
-static void
-read_options(struct options *o, int argc, char **argv)
-{
-	struct plan_config *c = &o->plan;
-	int option;
-
-	while ((option = getopt_long(
-		    argc, argv, "p:s:P:c:t:", long_options, NULL)) != -1)
-		if (!read_plan_option(c, option))
-			read_option(o, option);
-	if (optind != argc || (o->port == 0) == (o->path == NULL) ||
-	    o->threads < 1 || o->threads > THREADS_MAX || o->conns < 1 ||
-	    c->depth < 1 || c->multi < 1 || c->keys < 1 ||
-	    c->key_len < PLAN_KEY_MIN + 3 || c->key_len > PLAN_KEY_MAX)
-		usage();
 	if (o->path != NULL) {
 		struct sockaddr_un *un = (struct sockaddr_un *)&o->peer;
 
@@ -295,12 +68,52 @@ read_options(struct options *o, int argc, char **argv)
 	}
 }
 
+static void
+read_options(struct options *o, int argc, char **argv)
+{
+	const struct option table[] = {
+	    {"--port", "-p", OPTION_UINT, &o->port, NULL, "on 127.0.0.1"},
+	    {"--socket", "-s", OPTION_TEXT, &o->path, NULL, "or a unix socket"},
+	    {"--pid", "-P", OPTION_UINT, &o->pid, NULL,
+		"measure this server's processor time"},
+	    OPTIONS_OF_PLAN(&o->plan),
+	    {"--conns", "-c", OPTION_UINT, &o->conns, NULL, "of each thread"},
+	    {"--threads", "-t", OPTION_UINT, &o->threads, NULL, ""},
+	    {"--warm", NULL, OPTION_FLOAT, &o->warm, NULL, "seconds before"},
+	    {"--time", NULL, OPTION_FLOAT, &o->time, NULL, "seconds measured"},
+	    {"--ops", NULL, OPTION_U64, &o->ops, NULL, "so many keys instead"},
+	    {"--rate", NULL, OPTION_FLOAT, &o->rate, NULL,
+		"keys a second; 0 = as fast as replies come"},
+	    {"--churn", NULL, OPTION_FLAG, &o->churn, NULL,
+		"connect, one batch, close"},
+	    {"--fill", NULL, OPTION_FLAG, &o->fill, NULL,
+		"set every key first"},
+	    {"--no-run", NULL, OPTION_FLAG, &o->no_run, NULL, "only that"},
+	    {"--may-miss", NULL, OPTION_FLAG, &o->may_miss, NULL,
+		"a miss is no failure"},
+	    {"--hist", NULL, OPTION_TEXT, &o->hist, NULL,
+		"file for the distribution of latency"},
+	    {"--label", NULL, OPTION_TEXT, &o->label, NULL, "printed"},
+	    {NULL, NULL, OPTION_FLAG, NULL, NULL, NULL},
+	};
+
+	if (options_read(table, argc, argv) != 0 ||
+	    (o->port == 0) == (o->path == NULL) || o->threads < 1 ||
+	    o->threads > THREADS_MAX || o->conns < 1 ||
+	    !options_plan_ok(&o->plan)) {
+		fprintf(stderr, "usage: load -p PORT | -s PATH [options]\n");
+		options_help(table);
+		exit(2);
+	}
+	aim(o);
+}
+
 /* ------------------------------------------------------------ the times */
 
 /* The kernel counts in ticks but divides the exact run time of all threads,
  * so user + sys is good to a tick. */
 static struct cpu
-cpu_of(int pid)
+cpu_of(unsigned pid)
 {
 	struct cpu cpu = {0, 0};
 	unsigned long user, sys;
@@ -310,7 +123,7 @@ cpu_of(int pid)
 
 	if (pid == 0)
 		return cpu;
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
 	f = fopen(path, "r");
 	if (f == NULL || fgets(line, sizeof(line), f) == NULL ||
 	    (p = strrchr(line, ')')) == NULL ||
@@ -543,15 +356,7 @@ main(int argc, char **argv)
 {
 	static struct outcome out;
 	struct options o = {
-	    .plan = {.depth = 1,
-		.multi = 50,
-		.keys = 1000000,
-		.key_len = 16,
-		.nsizes = 1,
-		.sizes = {100},
-		.shares = {100},
-		.set_percent = 10,
-		.seed = 1},
+	    .plan = options_plan(),
 	    .threads = 1,
 	    .conns = 50,
 	    .warm = 0.5,

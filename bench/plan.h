@@ -33,7 +33,7 @@ enum {
 	PLAN_SIZES = 8,        /* different value sizes in one load */
 	PLAN_BYTES = 96 << 20, /* a plan repeats after so much */
 	PLAN_OPS = 1 << 20,    /* or after so many keys */
-	PLAN_KEY_MIN = 8,
+	PLAN_KEY_MIN = 11,     /* k and any uint32_t */
 	PLAN_KEY_MAX = 250,
 };
 

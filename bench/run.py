@@ -191,7 +191,7 @@ class Bench:
         say("idle servers")
         for which in NAMES:
             for _ in range(9):
-                with Server(which, memory=64, threads=4, cores="0,1") as s:
+                with Server(which, memory=64, threads=4, cores="") as s:
                     self.note("start", which, s.started_ms)
             with Server(which, memory=64, threads=4, cores="0,1",
                         conns=12000) as server:
