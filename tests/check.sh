@@ -35,12 +35,6 @@ fi
 passed=0
 failed=0
 
-# Recorded conversations, when they lie beside the project.  Named here once:
-# all files but those of EXCLUDED, each of which says why.
-TRANSCRIPTS=../shared/transcripts
-RUNNER=../shared/run_transcripts.py
-EXCLUDED=""
-
 # count PART LOG STATUS: reads the counts of a part from its log.  The last
 # line of the form "N passed, N failed" counts, or Check's "Checks: ...".
 # A part that ended badly and owns no failure gets one.
@@ -99,16 +93,8 @@ replay
 SLABD=$PWD/$B/slabd
 export SLABD
 part end-to-end 900 $wrap "$PYTHON" tests/e2e/run.py
-if [ "$flavour" = release ] && [ -f "$RUNNER" ] && [ -d "$TRANSCRIPTS" ]; then
-	files=
-	for f in "$TRANSCRIPTS"/*.txt; do
-		name=$(basename "$f" .txt)
-		case " $EXCLUDED " in
-		*" $name "*) ;;
-		*) files="$files $name" ;;
-		esac
-	done
-	part transcripts 900 "$PYTHON" "$RUNNER" "$SLABD" -j 8 --only $files
+if [ "$flavour" = release ] && [ -d ../shared/transcripts ]; then
+	part transcripts 900 sh tests/transcripts.sh "$SLABD"
 fi
 
 if [ "$failed" = 0 ]; then

@@ -213,10 +213,12 @@ class Server:
             if self.proc.poll() is not None:
                 raise AssertionError("%s ended at once, status %s: %s" % (
                     " ".join(self.argv), self.proc.returncode, self.output()))
+            # A connection alone proves nothing: the kernel accepts it for a
+            # server that is not ready for signals yet.
             try:
-                self.connect().close()
-                return True
-            except OSError:
+                with self.connect() as c:
+                    return c.ask(b"version\r\n") != b""
+            except (OSError, AssertionError):
                 return False
         until(answers, "%s answers" % " ".join(self.argv))
 

@@ -176,10 +176,19 @@ class Start(Solo):
 
 
 class Sockets(Solo):
+    def wait_for_socket(self, path):
+        def answers():
+            try:
+                with Conn(path) as c:
+                    return c.ask(b"mn\r\n") == b"MN\r\n"
+            except OSError:
+                return False
+        until(answers, "%s answers" % path)
+
     def test_unix_socket(self):
         s = self.start(["-s", "{DIR}/sock"], listen=False)
         path = s.path("sock")
-        until(lambda: os.path.exists(path), "the socket")
+        self.wait_for_socket(path)
         with Conn(path) as c:
             self.assertEqual(c.ask(b"set k 0 0 1\r\na\r\n"), b"STORED\r\n")
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o700)
@@ -187,7 +196,7 @@ class Sockets(Solo):
     def test_unix_socket_mode(self):
         s = self.start(["-s", "{DIR}/sock", "-a", "0766"], listen=False)
         path = s.path("sock")
-        until(lambda: os.path.exists(path), "the socket")
+        self.wait_for_socket(path)
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o766)
 
     def test_stale_unix_socket_is_replaced(self):
@@ -196,14 +205,7 @@ class Sockets(Solo):
         with socket.socket(socket.AF_UNIX) as old:
             old.bind(s.path("sock"))
         s.start()
-
-        def answers():
-            try:
-                with Conn(s.path("sock")) as c:
-                    return c.ask(b"mn\r\n") == b"MN\r\n"
-            except OSError:
-                return False
-        until(answers, "the new socket answers")
+        self.wait_for_socket(s.path("sock"))
 
     @slabd_only("memcached has one or the other")
     def test_unix_socket_next_to_tcp(self):
