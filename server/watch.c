@@ -287,7 +287,6 @@ end_watcher(struct stream *stream, struct host *h)
 {
 	struct watcher *r = (struct watcher *)stream;
 	struct watch *w = r->watch;
-	unsigned left;
 
 	pthread_mutex_lock(&w->lock);
 	for (unsigned i = 0; i < w->counts.watchers; i++) {
