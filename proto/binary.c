@@ -9,7 +9,7 @@
 enum {
 	MAGIC_REQUEST = 0x80,
 	MAGIC_REPLY = 0x81,
-	OPCODES = 0x25, /* beyond, all are unknown */
+	OPCODES = 256,
 	/* places in a request's header */
 	AT_OPCODE = 1,
 	AT_NKEY = 2,
@@ -34,23 +34,21 @@ enum layout {
 	LAYOUTS
 };
 
-enum key_rule { KEY_NONE, KEY_ONE, KEY_EITHER };
-
 static const struct rule {
 	uint8_t extlen;
 	uint8_t extlen_or; /* may be this long as well */
-	uint8_t key;
-	bool value;
+	uint8_t nkey_min, nkey_max;
+	uint32_t nvalue_max;
 } RULES[LAYOUTS] = {
-	[LAYOUT_BARE] = { 0, 0, KEY_NONE, false },
-	[LAYOUT_KEY] = { 0, 0, KEY_ONE, false },
-	[LAYOUT_EXPTIME] = { 4, 4, KEY_ONE, false },
-	[LAYOUT_STORE] = { 8, 8, KEY_ONE, true },
-	[LAYOUT_CONCAT] = { 0, 0, KEY_ONE, true },
-	[LAYOUT_DELTA] = { 20, 20, KEY_ONE, false },
-	[LAYOUT_FLUSH] = { 0, 4, KEY_NONE, false },
-	[LAYOUT_STAT] = { 0, 0, KEY_EITHER, false },
-	[LAYOUT_SASL] = { 0, 0, KEY_ONE, true },
+	[LAYOUT_BARE] = { 0, 0, 0, 0, 0 },
+	[LAYOUT_KEY] = { 0, 0, 1, PROTO_KEY_MAX, 0 },
+	[LAYOUT_EXPTIME] = { 4, 4, 1, PROTO_KEY_MAX, 0 },
+	[LAYOUT_STORE] = { 8, 8, 1, PROTO_KEY_MAX, BINARY_BODY_MAX },
+	[LAYOUT_CONCAT] = { 0, 0, 1, PROTO_KEY_MAX, BINARY_BODY_MAX },
+	[LAYOUT_DELTA] = { 20, 20, 1, PROTO_KEY_MAX, 0 },
+	[LAYOUT_FLUSH] = { 0, 4, 0, 0, 0 },
+	[LAYOUT_STAT] = { 0, 0, 0, PROTO_KEY_MAX, 0 },
+	[LAYOUT_SASL] = { 0, 0, 1, PROTO_KEY_MAX, BINARY_BODY_MAX },
 };
 
 static const struct opcode {
@@ -58,7 +56,7 @@ static const struct opcode {
 	uint8_t layout;
 	bool quiet;
 	bool echo; /* the reply carries the key */
-} TABLE[OPCODES] = {
+} TABLE[OPCODES] = { /* the rest is unknown */
 	[0x00] = { OP_GET, LAYOUT_KEY, false, false },
 	[0x01] = { OP_SET, LAYOUT_STORE, false, false },
 	[0x02] = { OP_ADD, LAYOUT_STORE, false, false },
@@ -137,15 +135,13 @@ refuse(struct request *req, enum status problem, bool close, uint32_t swallow)
 	return PARSE_REFUSE;
 }
 
-static bool
-keeps_rule(const struct rule *rule, uint8_t extlen, uint16_t nkey,
+static inline bool
+keeps_rule(const struct rule *rule, uint32_t extlen, uint32_t nkey,
     uint32_t nvalue)
 {
-	if (extlen != rule->extlen && extlen != rule->extlen_or)
-		return false;
-	if (rule->key != KEY_EITHER && (nkey > 0) != (rule->key == KEY_ONE))
-		return false;
-	return nvalue == 0 || rule->value;
+	return (extlen == rule->extlen || extlen == rule->extlen_or) &&
+	    nkey >= rule->nkey_min && nkey <= rule->nkey_max &&
+	    nvalue <= rule->nvalue_max;
 }
 
 /* What the handlers of word commands read. */
@@ -244,11 +240,22 @@ fill_head(struct request *req, const char *in, const struct opcode *code)
 	req->nvalue = req->follow = 0;
 }
 
+/* A header that does not say what its opcode wants. */
+static enum parse
+refuse_packet(struct request *req, uint32_t extlen, uint32_t body)
+{
+	if (req->nkey + extlen > body)
+		return refuse(req, STATUS_ERROR, true, 0);
+	if (req->nkey > PROTO_KEY_MAX || body > BINARY_BODY_MAX ||
+	    req->op != OP_UNKNOWN)
+		return refuse(req, STATUS_BAD_FORMAT, true, 0);
+	return refuse(req, STATUS_ERROR, false, body - req->nkey - extlen);
+}
+
 enum parse
 binary_parse(const char *in, size_t n, struct request *req, size_t *used)
 {
-	static const struct opcode unknown = { .op = OP_UNKNOWN };
-	const struct opcode *code = &unknown;
+	const struct opcode *code;
 	uint32_t nkey, extlen, body, nvalue, frame;
 
 	if (n < BINARY_HEAD)
@@ -264,22 +271,18 @@ binary_parse(const char *in, size_t n, struct request *req, size_t *used)
 	if (n < frame)
 		return PARSE_MORE;
 	*used = frame;
-	if ((unsigned char)in[AT_OPCODE] < OPCODES &&
-	    TABLE[(unsigned char)in[AT_OPCODE]].layout != LAYOUT_UNKNOWN)
-		code = &TABLE[(unsigned char)in[AT_OPCODE]];
+	code = &TABLE[(unsigned char)in[AT_OPCODE]];
 	fill_head(req, in, code);
 	req->key = in + BINARY_HEAD + extlen;
 	req->nkey = nkey;
-	if (nkey + extlen > body)
-		return refuse(req, STATUS_ERROR, true, 0);
-	nvalue = body - nkey - extlen;
-	if (nkey > PROTO_KEY_MAX || body > BINARY_BODY_MAX)
-		return refuse(req, STATUS_BAD_FORMAT, true, 0);
+	nvalue = body - nkey - extlen; /* of a lie, more than any may be */
 	if (code->layout == LAYOUT_UNKNOWN)
-		return refuse(req, STATUS_ERROR, false, nvalue);
-	if (!keeps_rule(&RULES[code->layout], (uint8_t)extlen, (uint16_t)nkey,
-	    nvalue))
-		return refuse(req, STATUS_BAD_FORMAT, true, 0);
+		req->op = OP_UNKNOWN;
+	if (code->layout == LAYOUT_UNKNOWN || body > BINARY_BODY_MAX ||
+	    !keeps_rule(&RULES[code->layout], extlen, nkey, nvalue))
+		return refuse_packet(req, extlen, body);
+	if (code->layout == LAYOUT_KEY)
+		return PARSE_REQUEST;
 	if (code->layout == LAYOUT_SASL)
 		return take_data(in, n, frame, nvalue, req, used);
 	fill(req, code->layout, in + BINARY_HEAD, (uint8_t)extlen, nvalue);
@@ -319,6 +322,20 @@ put(char *out, const char *bytes, size_t n)
 	return out + n;
 }
 
+/* memcpy() of a key, most often of 8 to 32 bytes, without the call. */
+static inline char *
+put_key(char *out, const char *key, size_t n)
+{
+	size_t i;
+
+	if (n < 8)
+		return put(out, key, n);
+	for (i = 0; i < n - 8; i += 8)
+		memcpy(out + i, key + i, 8);
+	memcpy(out + n - 8, key + n - 8, 8);
+	return out + n;
+}
+
 static inline char *
 put_flags(char *out, uint32_t flags)
 {
@@ -335,7 +352,7 @@ is_read(enum op op)
 static inline bool
 echoes_key(const struct request *req)
 {
-	return req->opcode < OPCODES && TABLE[req->opcode].echo;
+	return TABLE[req->opcode].echo;
 }
 
 /* A body of nothing but text. */
@@ -377,7 +394,7 @@ put_hit(char *out, const struct request *req, const struct result *res)
 	    .nvalue = res->has_value ? res->nvalue : 0,
 	    .cas = res->cas });
 	out = put_flags(out, res->client_flags);
-	return nkey > 0 ? put(out, req->key, nkey) : out;
+	return nkey > 0 ? put_key(out, req->key, nkey) : out;
 }
 
 static char *

@@ -21,10 +21,10 @@ enum {
 	    BIT('x') | BIT('C') | BIT('D') | BIT('E') | BIT('F') |            \
 	    BIT('I') | BIT('J') | BIT('L') | BIT('M') | BIT('N') |            \
 	    BIT('O') | BIT('P') | BIT('R') | BIT('T'))
-/* Those whose token must be looked at. */
+/* Those whose token must be read. */
 #define TOKENS                                                                \
 	(BIT('b') | BIT('C') | BIT('D') | BIT('E') | BIT('F') | BIT('J') |    \
-	    BIT('M') | BIT('N') | BIT('O') | BIT('R') | BIT('T'))
+	    BIT('M') | BIT('N') | BIT('R') | BIT('T'))
 /* Those that are shown, by command and outcome. */
 #define SHOWN_ALWAYS (BIT('O') | BIT('k'))
 #define SHOWN_MG                                                              \
@@ -156,6 +156,8 @@ read_tokens(struct request *req)
 	enum status problem = STATUS_OK, one;
 
 	for (unsigned i = 0; i < req->meta.nflags; i++) {
+		if ((META_BIT(req->meta.flags[i].letter) & TOKENS) == 0)
+			continue;
 		one = read_token(req, &req->meta.flags[i]);
 		if (one != STATUS_OK)
 			problem = one;
@@ -258,6 +260,80 @@ parse_flags(struct request *req, const char *p, const char *end,
 		return refuse(req, other, req->follow);
 	req->quiet = has(req, 'q');
 	return PARSE_REQUEST;
+}
+
+/*
+ * The flags of a plain line, from behind the key on.  Returns where they end,
+ * which may be anywhere, or NULL.
+ */
+static inline const char *
+split_plain(struct meta *m, const char *p, const char *end)
+{
+	uint64_t seen = 0;
+	unsigned n = 0;
+
+	while (*p == ' ') {
+		struct meta_flag *f = &m->flags[n];
+		unsigned at;
+
+		if (++p == end)
+			return NULL;
+		at = (unsigned)(unsigned char)*p - 'A';
+		if (at > 'z' - 'A' || n++ == WORDS_MAX - 2 ||
+		    ((UINT64_C(1) << at) & KNOWN & ~seen) == 0)
+			return NULL;
+		seen |= UINT64_C(1) << at;
+		f->letter = *p++;
+		f->at = p;
+		while (p < end && (unsigned char)*p > ' ')
+			p++;
+		if (p == end || p - f->at > OPAQUE_MAX)
+			return NULL;
+		f->n = (uint16_t)(p - f->at);
+	}
+	m->nflags = n;
+	m->has = seen;
+	m->mode = 0;
+	return p;
+}
+
+/* Looks into the tokens; false if any is not as it must be. */
+static bool __attribute__((noinline))
+accepts_tokens(struct request *req)
+{
+	return read_tokens(req) == STATUS_OK &&
+	    check_command(req) == STATUS_OK;
+}
+
+bool
+meta_parse_plain(enum op op, const char *in, size_t n, struct request *req,
+    size_t *used)
+{
+	const char *p = in + 3, *end = in + n;
+	size_t left = n - 3;
+	size_t nkey = scan_word_end(p, left < 256 ? left : 256);
+
+	if (nkey == left)
+		return false;
+	req->op = op;
+	req->key = p;
+	p = split_plain(&req->meta, p + nkey, end);
+	if (p == NULL)
+		return false;
+	/* Without flags the key ran into the line end. */
+	if (p[-1] == '\r' && req->meta.nflags == 0)
+		nkey--;
+	else if (*p == '\r' && ++p == end)
+		return false;
+	if (*p != '\n' || nkey - 1 >= PROTO_KEY_MAX)
+		return false;
+	req->nkey = (uint32_t)nkey;
+	if ((req->meta.has & TOKENS) != 0 && !accepts_tokens(req))
+		return false;
+	req->quiet = has(req, 'q');
+	req->nvalue = req->follow = 0;
+	*used = (size_t)(p - in) + 1;
+	return true;
 }
 
 enum parse
@@ -390,8 +466,8 @@ put_end(char *out)
 	return put(out, "\r\n", 2);
 }
 
-static char *
-put_hit(char *out, const struct request *req, const struct result *res)
+static char * __attribute__((noinline))
+put_hit_flags(char *out, const struct request *req, const struct result *res)
 {
 	struct shown shown = {
 		.letters = SHOWN_MG,
@@ -400,11 +476,18 @@ put_hit(char *out, const struct request *req, const struct result *res)
 		.encoded = has(req, 'b') || res->binary_key,
 	};
 
+	return put_flags(out, req, res, &shown);
+}
+
+static char *
+put_hit(char *out, const struct request *req, const struct result *res)
+{
 	if (res->has_value)
 		out = token_put_uint64(put(out, "VA ", 3), res->nvalue);
 	else
 		out = put(out, "HD", 2);
-	out = put_flags(out, req, res, &shown);
+	if ((req->meta.has & SHOWN_MG) != 0)
+		out = put_hit_flags(out, req, res);
 	if (res->win_sent)
 		out = put(out, " Z", 2);
 	if (res->stale)
@@ -483,8 +566,8 @@ put_error(char *out, enum status status)
 	return put_end(put(out, lines[status].text, lines[status].n));
 }
 
-char *
-meta_compose(char *out, const struct request *req, const struct result *res)
+static char *
+put_other(char *out, const struct request *req, const struct result *res)
 {
 	bool reads = req->op == OP_MG || req->op == OP_ME;
 
@@ -492,8 +575,7 @@ meta_compose(char *out, const struct request *req, const struct result *res)
 	case STATUS_NOTHING:
 		return out;
 	case STATUS_FOUND:
-		return req->op == OP_ME ? put_item(out, req, res) :
-		    put_hit(out, req, res);
+		return put_item(out, req, res);
 	case STATUS_NUMBER:
 		return req->quiet ? out : put_arithmetic(out, req, res);
 	case STATUS_STORED:
@@ -514,4 +596,12 @@ meta_compose(char *out, const struct request *req, const struct result *res)
 	default:
 		return put_error(out, res->status);
 	}
+}
+
+char *
+meta_compose(char *out, const struct request *req, const struct result *res)
+{
+	if (res->status == STATUS_FOUND && req->op == OP_MG)
+		return put_hit(out, req, res);
+	return put_other(out, req, res);
 }

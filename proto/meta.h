@@ -16,7 +16,8 @@
  * Threads: any; pure.
  * Fails:   by PARSE_REFUSE, with problem, close and swallow set.  A refusal of
  *          ms swallows the data block, unless the line could not even be split.
- * Cost:    one pass over the line; numbers and base64 once more.
+ * Cost:    mg of a short key with v, parsed and its head composed: about 150
+ *          instructions if plain, and 20 for each further flag.
  */
 #ifndef PROTO_META_H
 #define PROTO_META_H
@@ -36,6 +37,16 @@ meta_is(enum op op)
  * b the key is decoded into req->scratch.
  */
 enum parse meta_parse(enum op, const char *line, size_t n, struct request *);
+
+/*
+ * The lines that clients write, single blanks and nothing wrong, in one pass
+ * from the first letter to the line end: true, as PARSE_REQUEST of
+ * meta_parse(), and the length of the line.  False says nothing: the line may
+ * be unfinished, in error, or just unusual.  op is MG, MD or MA; n is at
+ * least 4 and in[2] a blank.
+ */
+bool meta_parse_plain(enum op, const char *in, size_t n, struct request *,
+    size_t *used);
 
 /*
  * At most PROTO_REPLY_MAX bytes; returns the end.  Quiet hides only the
