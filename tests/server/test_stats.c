@@ -300,6 +300,7 @@ END_TEST
 START_TEST(prefixes_are_bounded)
 {
 	struct detail *d = detail_new(':');
+	unsigned lines = 0;
 	size_t n;
 	char *text;
 
@@ -314,8 +315,10 @@ START_TEST(prefixes_are_bounded)
 	ck_assert_ptr_nonnull(text);
 	text = realloc(text, n + 1);
 	text[n] = 0;
-	ck_assert_uint_le(count(text, "\r\n"), DETAIL_PREFIXES);
-	ck_assert_uint_ge(count(text, "\r\n"), DETAIL_PREFIXES / 2);
+	for (size_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	ck_assert_uint_le(lines, DETAIL_PREFIXES);
+	ck_assert_uint_ge(lines, DETAIL_PREFIXES / 2);
 	/* Those that were there go on being counted. */
 	ck_assert_ptr_nonnull(strstr(text,
 	    "PREFIX p0 get 1 hit 1 set 1 del 0\r\n"));
