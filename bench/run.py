@@ -391,8 +391,13 @@ def main():
         "special": bench.special, "latency": bench.latency,
         "memory": bench.memory, "idle": bench.idle,
     }
+    failed = 0
     for part in parts:
-        steps[part]()
+        try:
+            steps[part]()
+        except (RuntimeError, OSError, subprocess.SubprocessError) as e:
+            say("%s: %s" % (part, e))
+            failed = 1
     text = Table(bench).text()
     print(text)
     with open(os.path.join(OUT, "table.md"), "w") as f:
@@ -402,10 +407,8 @@ def main():
                    "values": [[n, s, v]
                               for (n, s), v in bench.values.items()]}, f)
     plots.draw(bench)
+    return failed
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RuntimeError, OSError, subprocess.SubprocessError) as e:
-        sys.exit("bench: %s" % e)
+    sys.exit(main())
