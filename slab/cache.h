@@ -145,8 +145,7 @@ struct cache_key {
 /* What a read shall do beside reading. */
 struct cache_want {
 	void *dst;     /* the value is copied here if it fits in room */
-	uint32_t room; /* otherwise a large one is pinned; a small one whose
-			  value does not fit is not copied (view.copied) */
+	/* Eight bytes of wishes; a plain get has none of them. */
 	bool no_value;	/* neither copy nor pin */
 	bool no_bump;	/* leave activity, access time and counters alone */
 	bool touch;	/* set the deadline; counts as touch; with no_value,
@@ -156,6 +155,8 @@ struct cache_want {
 	bool recache;	/* win if fewer than recache_ttl seconds are left */
 	bool withhold;	/* no value if the cas number is withhold_cas */
 	bool marks;	/* a meta reader: hand out the win of a stale item */
+	uint32_t room; /* of dst; a large value that does not fit is pinned, a
+			  small one is not copied (view.copied) */
 	bool binary_key; /* remembered by a vivified item */
 	uint32_t touch_deadline;
 	uint32_t vivify_deadline;

@@ -103,32 +103,48 @@ door_too_large(const struct cache *c, uint32_t nkey, uint32_t client_flags,
 	    (client_flags ? CACHE_FLAGS_SIZE : 0) > c->item_max;
 }
 
+/* memcpy() by the library, which knows this processor.  Left to itself gcc sees
+ * that the length is bounded and expands it to a `rep movs`, which takes ten
+ * times as long to begin. */
+static inline void
+door_copy(void *to, const void *from, size_t n)
+{
+	__asm__("" : "+r"(n));
+	memcpy(to, from, n);
+}
+
 /* What the caller shall see of it. */
 static inline void
 door_show(const struct shard *s, const struct shard_place *place,
     struct cache_view *v)
 {
 	struct item *it = place->it;
+	unsigned bits = it->bits;
+	uint32_t nkey = it->nkey, nvalue = it->nvalue, flags = 0, size;
 	uint32_t deadline = atomic_load_explicit(&it->deadline,
 	    memory_order_relaxed);
-	unsigned bits = it->bits;
 
-	v->client_flags = item_client_flags(it);
-	v->nvalue = it->nvalue;
-	v->cas = it->cas;
-	v->deadline = deadline;
-	v->old_deadline = deadline;
-	v->accessed = it->accessed;
-	v->size = (uint32_t)item_size(it->nkey, bits & ITEM_FLAGS, it->nvalue);
-	v->class_id = (uint8_t)shard_class_of(s, place->h);
-	v->queue = bits & ITEM_QUEUE;
-	v->copied = false;
-	v->fetched = bits & ITEM_FETCHED;
-	v->stale = bits & ITEM_STALE;
-	v->won = false;
-	v->win_sent = bits & ITEM_WIN_SENT;
-	v->binary_key = bits & ITEM_BINARY;
-	v->pinned = NULL;
+	/* item_size() and item_client_flags(), but reading nothing twice. */
+	size = (uint32_t)item_head(nkey, nvalue) + nkey + nvalue;
+	if (bits & ITEM_FLAGS) {
+		memcpy(&flags, item_key(it) + nkey, sizeof(flags));
+		size += CACHE_FLAGS_SIZE;
+	}
+	*v = (struct cache_view){
+		.client_flags = flags,
+		.nvalue = nvalue,
+		.cas = it->cas,
+		.deadline = deadline,
+		.old_deadline = deadline,
+		.accessed = it->accessed,
+		.size = size,
+		.class_id = (uint8_t)shard_class_of(s, place->h),
+		.queue = bits & ITEM_QUEUE,
+		.fetched = (bits & ITEM_FETCHED) != 0,
+		.stale = (bits & ITEM_STALE) != 0,
+		.win_sent = (bits & ITEM_WIN_SENT) != 0,
+		.binary_key = (bits & ITEM_BINARY) != 0,
+	};
 }
 
 /* What the number of an existing item has to be for a compare to succeed. */

@@ -9,10 +9,12 @@ static inline void
 hand_out(struct cache *c, struct item *it, const struct cache_want *want,
     struct cache_view *v)
 {
-	if (it->nvalue <= want->room) {
-		if (__builtin_expect(!item_is_large(it), 1)) {
-			if (it->nvalue > 0)
-				memcpy(want->dst, item_value(it), it->nvalue);
+	uint32_t nvalue = v->nvalue;
+
+	if (nvalue <= want->room) {
+		if (__builtin_expect(!cache_is_large(it->nkey, nvalue), 1)) {
+			if (nvalue > 0)
+				door_copy(want->dst, item_value(it), nvalue);
 		} else {
 			chain_read(&c->slab, it, want->dst);
 		}
@@ -40,7 +42,6 @@ maybe_win(struct item *it, const struct cache_want *want, uint32_t now,
 		it->bits |= ITEM_WIN_SENT;
 }
 
-
 static inline bool
 counts_as_get(const struct cache_want *want)
 {
@@ -53,23 +54,28 @@ _Static_assert(offsetof(struct cache_class_tally, hits_to_temp) -
     "hits_to_* are counted by adding the queue to the first");
 
 static inline void
-count_hit(const struct cache_caller *w, const struct cache_want *want,
-    const struct cache_view *v)
+count_get(const struct cache_caller *w, const struct cache_view *v)
 {
 	struct cache_class_tally *t = &w->tally->of_class[v->class_id];
 
-	if (want->no_bump)
-		return;
-	if (want->touch) {
-		COUNT(w, cmd_touch);
-		door_count(&t->touch_hits);
-	}
-	if (!counts_as_get(want))
-		return;
 	COUNT(w, cmd_get);
 	door_count(&t->get_hits);
 	/* hits_to_hot, _warm, _cold, _temp: the order of the queues. */
 	door_count(&t->hits_to_hot + v->queue);
+}
+
+static void
+count_hit(const struct cache_caller *w, const struct cache_want *want,
+    const struct cache_view *v)
+{
+	if (want->no_bump)
+		return;
+	if (want->touch) {
+		COUNT(w, cmd_touch);
+		COUNT_CLASS(w, v->class_id, touch_hits);
+	}
+	if (counts_as_get(want))
+		count_get(w, v);
 }
 
 static void
@@ -116,11 +122,12 @@ vivify(struct cache *c, struct shard *s, const struct cache_caller *w,
 }
 
 /* The rare way: the item is not there, or no longer. */
-static enum cache_status
+__attribute__((noinline)) static enum cache_status
 miss(struct cache *c, struct shard *s, const struct cache_caller *w,
     const struct cache_key *k, const struct cache_want *want,
-    struct shard_place *place, struct cache_view *v)
+    struct cache_view *v)
 {
+	struct shard_place found = shard_find(s, k), *place = &found;
 	enum shard_death death = SHARD_ABSENT;
 	enum cache_status status = CACHE_NOT_FOUND;
 	struct room room = { 0 };
@@ -163,31 +170,71 @@ side_effects(struct shard *s, struct shard_place *place,
 	}
 }
 
+/* No wish at all: one compare instead of eight. */
+static inline bool
+is_plain(const struct cache_want *want)
+{
+	uint64_t wishes;
+
+	_Static_assert(offsetof(struct cache_want, marks) -
+	    offsetof(struct cache_want, no_value) == sizeof(wishes) - 1,
+	    "eight wishes in a row");
+	memcpy(&wishes, &want->no_value, sizeof(wishes));
+	return wishes == 0;
+}
+
+/* The item is there.  Written once and inlined twice, for a plain get and for
+ * any other. */
+__attribute__((always_inline)) static inline enum cache_status
+hit(struct cache *c, struct shard *s, const struct cache_caller *w,
+    struct item *it, handle h, const struct cache_want *want,
+    struct cache_view *v, bool plain)
+{
+	struct shard_place found = { .it = it, .h = h }, *place = &found;
+
+	door_show(s, place, v);
+	if (plain || (!want->no_value &&
+	    !(want->withhold && v->cas == want->withhold_cas)))
+		hand_out(c, place->it, want, v);
+	if (!plain && (want->marks | want->recache | want->touch))
+		side_effects(s, place, want, w->now, v);
+	if (plain || !want->no_bump) {
+		struct lru_scene scene = shard_scene(s, w->now);
+
+		lru_hit(&s->lru[v->class_id], &scene, place->h, place->it);
+	}
+	lock_release(&s->lock);
+	if (plain)
+		count_get(w, v);
+	else
+		count_hit(w, want, v);
+	return CACHE_FOUND;
+}
+
+__attribute__((noinline)) static enum cache_status
+hit_wishing(struct cache *c, struct shard *s, const struct cache_caller *w,
+    struct item *it, handle h, const struct cache_want *want,
+    struct cache_view *v)
+{
+	return hit(c, s, w, it, h, want, v, false);
+}
+
 enum cache_status
 cache_get(struct cache *c, const struct cache_caller *w,
     const struct cache_key *k, const struct cache_want *want,
     struct cache_view *v)
 {
 	struct shard *s = door_shard(c, k->hash);
-	struct shard_place place;
-	struct lru_scene scene;
+	struct item *it;
+	handle h;
 
 	door_tick(c, w);
 	lock_acquire(&s->lock);
-	place = shard_find(s, k);
-	if (place.it == NULL || shard_is_dead(s, place.it, w->now))
-		return miss(c, s, w, k, want, &place, v);
-	door_show(s, &place, v);
-	if (!want->no_value &&
-	    !(want->withhold && place.it->cas == want->withhold_cas))
-		hand_out(c, place.it, want, v);
-	if (want->marks | want->recache | want->touch)
-		side_effects(s, &place, want, w->now, v);
-	if (!want->no_bump) {
-		scene = shard_scene(s, w->now);
-		lru_hit(&s->lru[v->class_id], &scene, place.h, place.it);
-	}
-	lock_release(&s->lock);
-	count_hit(w, want, v);
-	return CACHE_FOUND;
+	h = shard_seek(s, k);
+	it = slab_at(&c->slab, h);
+	if (h == 0 || shard_is_dead(s, it, w->now))
+		return miss(c, s, w, k, want, v);
+	if (!is_plain(want))
+		return hit_wishing(c, s, w, it, h, want, v);
+	return hit(c, s, w, it, h, want, v, true);
 }

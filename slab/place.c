@@ -17,10 +17,12 @@ fill(struct item *it, const struct draft *d)
 {
 	char *value = item_value(it);
 
-	if (d->ntail > 0)
+	if (__builtin_expect(d->ntail > 0, 0)) {
 		memmove(value + d->nhead, d->tail, d->ntail);
-	if (d->nhead > 0)
 		memmove(value, d->head, d->nhead);
+	} else if (d->nhead > 0) {
+		door_copy(value, d->head, d->nhead);
+	}
 	if (d->client_flags != 0)
 		memcpy(value - CACHE_FLAGS_SIZE, &d->client_flags,
 		    CACHE_FLAGS_SIZE);
@@ -93,7 +95,7 @@ begin(struct shard *s, const struct cache_key *k, handle h,
 	it->accessed = now;
 	it->nvalue = d->nhead + d->ntail;
 	it->cas = d->cas;
-	memcpy(item_key(it), k->bytes, k->nbytes);
+	door_copy(item_key(it), k->bytes, k->nbytes);
 }
 
 enum cache_queue

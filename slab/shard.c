@@ -41,6 +41,21 @@ shard_hash_at(const void *arg, handle h)
 	return hash_key(item_key(it), it->nkey, s->seed);
 }
 
+struct shard_place
+shard_find(const struct shard *s, const struct cache_key *k)
+{
+	struct shard_place place = { .it = NULL };
+
+	place.probe = index_probe(&s->index, k->hash);
+	while ((place.h = index_next(&s->index, &place.probe)) != 0) {
+		place.it = slab_at(s->slab, place.h);
+		if (__builtin_expect(shard_key_is(place.it, k), 1))
+			return place;
+	}
+	place.it = NULL;
+	return place;
+}
+
 static bool
 probe_for(struct shard *s, uint64_t hash, struct shard_place *place)
 {
