@@ -130,6 +130,11 @@ say = @printf '  %-4s %s\n'
 MAKEFLAGS += --no-print-directory
 endif
 
+# As many jobs as there are processors, unless it is said otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
 # ----------------------------------------------------------------- targets
 .PHONY: all run check unit units replays asan tsan lint format format-check \
 	fuzz fuzz-targets bench benches install uninstall clean help libs FORCE

@@ -214,6 +214,23 @@ manual_is_clean()
 	done
 }
 
+# The README's map shows the territory.
+readme_names_files()
+{
+	grep -oE '`(slab|proto|server|tests|bench|man)/[A-Za-z0-9_./-]*' README.md |
+	    tr -d '`' | sort -u | while read -r f; do
+		[ -e "$f" ] || echo "README.md: there is no $f"
+	done
+	# In the rows of folders, `name` is a unit there: name.c or name.h.
+	for d in slab proto server; do
+		sed -n "s,^| .$d/. | ,,p" README.md | grep -oE '`[a-z_]+(\.[ch])?`' |
+		    tr -d '`' | while read -r u; do
+			[ -e "$d/$u" ] || [ -e "$d/$u.c" ] ||
+			    echo "README.md: there is no $d/$u.c"
+		done
+	done
+}
+
 rule floors_include_themselves
 rule floors_call_no_system
 rule floors_have_no_cycles
@@ -230,6 +247,7 @@ rule no_strangers
 rule manual_names_options
 rule manual_names_commands
 rule manual_is_clean
+rule readme_names_files
 
 echo "lint: $passed passed, $failed failed"
 [ "$failed" = 0 ]
