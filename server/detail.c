@@ -155,7 +155,8 @@ put_prefix(struct text *t, const struct prefix *p)
 	bytes = t->bytes + t->used;
 	memcpy(bytes, "PREFIX ", 7);
 	bytes = uri_escape(bytes + 7, p->bytes, p->nbytes);
-	bytes += sprintf(bytes, " get %llu hit %llu set %llu del %llu\r\n",
+	bytes += snprintf(bytes, LINE_FIXED,
+	    " get %llu hit %llu set %llu del %llu\r\n",
 	    (unsigned long long)(p->counts[DETAIL_GET_MISS] +
 	    p->counts[DETAIL_GET_HIT]),
 	    (unsigned long long)p->counts[DETAIL_GET_HIT],

@@ -13,7 +13,8 @@
 enum {
 	STEP_ITEMS = 96,
 	/* A key in %XX and the numbers of a metadump line. */
-	LINE_MAX_BYTES = CACHE_KEY_MAX * URI_EXPANSION + 256,
+	NUMBERS_MAX = 224,
+	LINE_MAX_BYTES = CACHE_KEY_MAX * URI_EXPANSION + 32 + NUMBERS_MAX,
 };
 _Static_assert(STEP_ITEMS * LINE_MAX_BYTES + 16 <= HOST_BATCH_MAX,
     "a step fits in the output");
@@ -44,7 +45,7 @@ put_meta(char *out, const struct cache_listed *it, const struct server *srv)
 
 	out = put_text(out, "key=");
 	out = uri_encode(out, it->key, it->nkey);
-	return out + sprintf(out, " exp=%" PRId64 " la=%" PRId64
+	return out + snprintf(out, NUMBERS_MAX, " exp=%" PRId64 " la=%" PRId64
 	    " cas=%" PRIu64 " fetch=%s cls=%u size=%" PRIu32
 	    " flags=%" PRIu32 " \n", exp, srv->start_unix + it->accessed,
 	    it->cas, it->fetched ? "yes" : "no", it->class_id, it->size,
@@ -129,8 +130,9 @@ dump_new(enum dump_form form, uint64_t classes)
 enum {
 	CACHEDUMP_BYTES = 2 << 20, /* where memcached stops */
 	CACHEDUMP_ITEMS = 65536,
-	/* "ITEM  [4294967295 b; 4294967295 s]\r\n" */
-	CACHEDUMP_LINE = CACHE_KEY_MAX * URI_EXPANSION + 48,
+	/* " [4294967295 b; 9223372036854775807 s]\r\n" */
+	LISTED_MAX = 56,
+	CACHEDUMP_LINE = CACHE_KEY_MAX * URI_EXPANSION + 8 + LISTED_MAX,
 };
 
 static void
@@ -141,7 +143,8 @@ put_listed(struct answer *a, const struct cache_listed *it,
 	char *out = put_text(line, "ITEM ");
 
 	out = uri_escape(out, it->key, it->nkey);
-	out += sprintf(out, " [%" PRIu32 " b; %" PRId64 " s]\r\n", it->nvalue,
+	out += snprintf(out, LISTED_MAX, " [%" PRIu32 " b; %" PRId64 " s]\r\n",
+	    it->nvalue,
 	    it->deadline == 0 ? 0 : srv->start_unix + it->deadline);
 	answer_bytes(a, line, (size_t)(out - line));
 }

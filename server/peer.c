@@ -26,11 +26,12 @@ describe_local(const union address *a, socklen_t n, struct peer *p)
 	size_t at = offsetof(struct sockaddr_un, sun_path);
 	size_t npath = n > at ? strnlen(a->local.sun_path, n - at) : 0;
 	size_t most = (PEER_TEXT - 6) / URI_EXPANSION;
-	char *out = p->text + strlen(strcpy(p->text, "unix:"));
+	char *out = p->text;
 
 	p->local = true;
 	p->port = 0;
-	strcpy(p->host, "unix");
+	snprintf(p->host, sizeof(p->host), "unix");
+	out += snprintf(out, PEER_TEXT, "unix:");
 	if (npath == 0)
 		*out++ = '?';
 	out = uri_escape(out, a->local.sun_path, npath < most ? npath : most);

@@ -14,7 +14,10 @@
 enum {
 	WATCH_ALL = OBSERVE_ITEMS | OBSERVE_CONNEVENTS | OBSERVE_SYSEVENTS,
 	/* A key in %XX, the other words, a time stamp. */
-	LINE_MOST = CACHE_KEY_MAX * URI_EXPANSION + 256,
+	WORDS_MOST = 160,
+	STAMP_MOST = 64,
+	LINE_MOST = CACHE_KEY_MAX * URI_EXPANSION + 32 + WORDS_MOST +
+	    STAMP_MOST,
 	SKIPPED_MOST = 40,
 	STEP_BYTES = 32 * 1024, /* copied under the lock at once */
 	RING_LEAST = 4096,
@@ -147,7 +150,7 @@ publish(struct watch *w, unsigned kind, const char *text, size_t ntext)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&w->lock);
-	len = (size_t)snprintf(line, sizeof(line),
+	len = (size_t)snprintf(line, STAMP_MOST,
 	    "ts=%lld.%06ld gid=%" PRIu64 " type=", (long long)now.tv_sec,
 	    now.tv_nsec / 1000, ++w->gid);
 	memcpy(line + len, text, ntext);
@@ -201,28 +204,31 @@ put_event(char *out, const struct watch_event *e)
 {
 	switch (e->kind) {
 	case OBSERVE_FETCHERS:
-		return out + sprintf(out, " status=%s clsid=%u cfd=%d "
-		    "size=%" PRIu32 "\n", e->status, e->class_id, e->fd,
-		    e->size);
+		return out + snprintf(out, WORDS_MOST,
+		    " status=%s clsid=%u cfd=%d size=%" PRIu32 "\n",
+		    e->status, e->class_id, e->fd, e->size);
 	case OBSERVE_MUTATIONS:
-		return out + sprintf(out, " status=%s cmd=%s ttl=%" PRId64
-		    " clsid=%u cfd=%d size=%" PRIu32 "\n", e->status, e->cmd,
-		    e->ttl, e->class_id, e->fd, e->size);
+		return out + snprintf(out, WORDS_MOST,
+		    " status=%s cmd=%s ttl=%" PRId64 " clsid=%u cfd=%d "
+		    "size=%" PRIu32 "\n", e->status, e->cmd, e->ttl,
+		    e->class_id, e->fd, e->size);
 	case OBSERVE_EVICTIONS:
-		return out + sprintf(out, " fetch=%s ttl=%" PRId64
-		    " la=%" PRIu32 " clsid=%u size=%" PRIu32 "\n",
+		return out + snprintf(out, WORDS_MOST,
+		    " fetch=%s ttl=%" PRId64 " la=%" PRIu32 " clsid=%u "
+		    "size=%" PRIu32 "\n",
 		    e->fetched ? "yes" : "no", e->ttl, e->idle, e->class_id,
 		    e->size);
 	default:
-		return out + sprintf(out, " cmd=%s clsid=%u size=%" PRIu32
-		    "\n", e->cmd, e->class_id, e->size);
+		return out + snprintf(out, WORDS_MOST,
+		    " cmd=%s clsid=%u size=%" PRIu32 "\n", e->cmd,
+		    e->class_id, e->size);
 	}
 }
 
 void
 watch_note(struct watch *w, const struct watch_event *e)
 {
-	char text[LINE_MOST - 64];
+	char text[LINE_MOST - STAMP_MOST];
 	char *out = text;
 
 	switch (e->kind) {
