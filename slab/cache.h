@@ -169,20 +169,21 @@ struct cache_want {
 struct cache_view {
 	uint32_t client_flags;
 	uint32_t nvalue;
-	uint64_t cas;	   /* 0 without CAS */
-	uint32_t deadline; /* 0 = never; after touch the new one */
-	uint32_t old_deadline; /* before touch */
-	uint32_t accessed; /* seconds, before this call */
-	uint32_t size;	   /* bytes of memory it takes */
+	uint64_t cas; /* 0 without CAS */
+	struct cache_item *pinned; /* set if neither copied nor unwanted */
 	uint8_t class_id;
 	uint8_t queue;
-	bool copied;	 /* the value is in want.dst */
+	bool copied; /* the value is in want.dst */
+	/* From here on not set by a get that has no wishes. */
 	bool fetched;	 /* it had been read before this call */
 	bool stale;	 /* X */
 	bool won;	 /* W: this caller shall rebuild it */
 	bool win_sent;	 /* Z: another caller was told so */
 	bool binary_key; /* stored under a base64 key */
-	struct cache_item *pinned; /* set if neither copied nor unwanted */
+	uint32_t deadline; /* 0 = never; after touch the new one */
+	uint32_t old_deadline; /* before touch */
+	uint32_t accessed; /* seconds, before this call */
+	uint32_t size;	   /* bytes of memory it takes */
 };
 
 enum cache_mode { CACHE_SET, CACHE_ADD, CACHE_REPLACE, CACHE_APPEND, CACHE_PREPEND };
@@ -243,9 +244,11 @@ struct cache_key cache_key(const struct cache *, const char *bytes,
     uint32_t nbytes);
 
 /*
- * Look-ahead: fetch the key's bucket, then (a few keys later) the item that
- * the bucket names.  Hints only; any thread, no lock.
+ * Look-ahead: hashes the n keys (bytes and nbytes are set) and has memory
+ * fetch their buckets, then the items that the buckets name, so that the
+ * misses of all of them overlap.  Hints only; any thread, no lock.
  */
+void cache_look_ahead(const struct cache *, struct cache_key *, unsigned n);
 void cache_prefetch_bucket(const struct cache *, const struct cache_key *);
 void cache_prefetch_item(const struct cache *, const struct cache_key *);
 
@@ -254,6 +257,23 @@ void cache_prefetch_item(const struct cache *, const struct cache_key *);
 /* FOUND or NOT_FOUND (NO_MEMORY when a vivify fails); view is set on FOUND. */
 enum cache_status cache_get(struct cache *, const struct cache_caller *,
     const struct cache_key *, const struct cache_want *, struct cache_view *);
+
+/*
+ * The read that nearly all traffic consists of: a small value, nothing but
+ * read.  Counts as cache_get() does.  ELSE: nothing was done or counted, the
+ * item needs cache_get() (large, stale, expired, won, of a base64 key).
+ */
+enum cache_read { CACHE_READ_MISS, CACHE_READ_HIT, CACHE_READ_ELSE };
+
+struct cache_hit {
+	uint32_t client_flags, nvalue;
+	uint64_t cas;
+	uint32_t deadline, accessed; /* as in cache_view */
+	bool fetched;
+};
+
+enum cache_read cache_read(struct cache *, const struct cache_caller *,
+    const struct cache_key *, void *dst, uint32_t room, struct cache_hit *);
 
 /* STORED, NOT_STORED, EXISTS, NOT_FOUND (compare), TOO_LARGE, NO_MEMORY.
  * view (may be NULL) gets cas, nvalue and class_id on STORED. */

@@ -74,7 +74,8 @@ write_in_place(struct shard *s, const struct shard_place *place,
 	memset(value + ndigits, ' ', it->nvalue - ndigits);
 	it->cas = cas;
 	shard_close(s, it);
-	lru_rewrite(&s->lru[shard_class_of(s, place->h)], &scene, place->h);
+	lru_rewrite(&s->lru[shard_class_of(s, place->h)], &scene, place->h,
+	    it);
 }
 
 static enum cache_status

@@ -113,38 +113,43 @@ door_copy(void *to, const void *from, size_t n)
 	memcpy(to, from, n);
 }
 
-/* What the caller shall see of it. */
+/* What the caller shall see of it: what every get needs, and the rest. */
+static inline void
+door_show_some(const struct shard *s, struct item *it, handle h,
+    struct cache_view *v)
+{
+	unsigned bits = it->bits;
+	uint32_t flags = 0;
+
+	if (bits & ITEM_FLAGS)
+		memcpy(&flags, item_key(it) + it->nkey, sizeof(flags));
+	v->client_flags = flags;
+	v->nvalue = it->nvalue;
+	v->cas = it->cas;
+	v->pinned = NULL;
+	v->class_id = (uint8_t)shard_class_of(s, h);
+	v->queue = bits & ITEM_QUEUE;
+	v->copied = false;
+}
+
 static inline void
 door_show(const struct shard *s, const struct shard_place *place,
     struct cache_view *v)
 {
 	struct item *it = place->it;
 	unsigned bits = it->bits;
-	uint32_t nkey = it->nkey, nvalue = it->nvalue, flags = 0, size;
-	uint32_t deadline = atomic_load_explicit(&it->deadline,
-	    memory_order_relaxed);
 
-	/* item_size() and item_client_flags(), but reading nothing twice. */
-	size = (uint32_t)item_head(nkey, nvalue) + nkey + nvalue;
-	if (bits & ITEM_FLAGS) {
-		memcpy(&flags, item_key(it) + nkey, sizeof(flags));
-		size += CACHE_FLAGS_SIZE;
-	}
-	*v = (struct cache_view){
-		.client_flags = flags,
-		.nvalue = nvalue,
-		.cas = it->cas,
-		.deadline = deadline,
-		.old_deadline = deadline,
-		.accessed = it->accessed,
-		.size = size,
-		.class_id = (uint8_t)shard_class_of(s, place->h),
-		.queue = bits & ITEM_QUEUE,
-		.fetched = (bits & ITEM_FETCHED) != 0,
-		.stale = (bits & ITEM_STALE) != 0,
-		.win_sent = (bits & ITEM_WIN_SENT) != 0,
-		.binary_key = (bits & ITEM_BINARY) != 0,
-	};
+	door_show_some(s, it, place->h, v);
+	v->fetched = bits & ITEM_FETCHED;
+	v->stale = bits & ITEM_STALE;
+	v->won = false;
+	v->win_sent = bits & ITEM_WIN_SENT;
+	v->binary_key = bits & ITEM_BINARY;
+	v->deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
+	v->old_deadline = v->deadline;
+	v->accessed = it->accessed;
+	v->size = (uint32_t)item_size(it->nkey, bits & ITEM_FLAGS, it->nvalue);
 }
 
 /* What the number of an existing item has to be for a compare to succeed. */
@@ -183,6 +188,60 @@ struct draft {
 	uint64_t cas;
 	uint8_t marks; /* of enum item_bits: FETCHED, STALE, WIN_SENT, BINARY */
 };
+
+/* The parts of it that store.c's short way uses by itself. */
+static inline uint8_t
+place_bits(const struct draft *d)
+{
+	return (uint8_t)(d->marks | (d->client_flags ? ITEM_FLAGS : 0));
+}
+
+/* Flags and value, behind the key.  The tail goes first and by memmove: when
+ * a value is put before another one that stands here already, it must make
+ * way. */
+static inline void
+place_fill(struct item *it, const struct draft *d)
+{
+	char *value = item_value(it);
+
+	if (__builtin_expect(d->ntail > 0, 0)) {
+		memmove(value + d->nhead, d->tail, d->ntail);
+		memmove(value, d->head, d->nhead);
+	} else if (d->nhead > 0) {
+		door_copy(value, d->head, d->nhead);
+	}
+	if (d->client_flags != 0)
+		memcpy(value - CACHE_FLAGS_SIZE, &d->client_flags,
+		    CACHE_FLAGS_SIZE);
+}
+
+/* The chunk has the right size already: no allocation, no relinking. */
+static inline void
+place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
+    const struct draft *d, uint32_t now)
+{
+	struct lru_scene scene = shard_scene(s, now);
+	struct lru *l = &s->lru[class_id];
+	uint32_t nvalue = d->nhead + d->ntail;
+	uint64_t grown = (uint64_t)nvalue - it->nvalue;
+	unsigned bits = place_bits(d);
+
+	if (__builtin_expect((it->bits ^ bits) & ITEM_FLAGS, 0))
+		grown += bits & ITEM_FLAGS ? CACHE_FLAGS_SIZE :
+		    -(uint64_t)CACHE_FLAGS_SIZE;
+	shard_open(it);
+	it->bits = (uint8_t)((it->bits & (ITEM_QUEUE | ITEM_ACTIVE)) | bits);
+	it->nvalue = nvalue;
+	it->cas = d->cas;
+	atomic_store_explicit(&it->deadline, d->deadline,
+	    memory_order_relaxed);
+	place_fill(it, d);
+	shard_close(s, it);
+	s->bytes += grown;
+	l->bytes += grown;
+	s->linked++;
+	lru_rewrite(l, &scene, h, it);
+}
 
 /* A chunk got in advance, while no lock was held. */
 struct room {

@@ -192,7 +192,10 @@ hit(struct cache *c, struct shard *s, const struct cache_caller *w,
 {
 	struct shard_place found = { .it = it, .h = h }, *place = &found;
 
-	door_show(s, place, v);
+	if (plain)
+		door_show_some(s, it, h, v);
+	else
+		door_show(s, place, v);
 	if (plain || (!want->no_value &&
 	    !(want->withhold && v->cas == want->withhold_cas)))
 		hand_out(c, place->it, want, v);

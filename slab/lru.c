@@ -109,16 +109,12 @@ lru_refresh(struct lru *l, const struct arena *a, handle h, uint32_t now)
 }
 
 void
-lru_rewrite(struct lru *l, const struct lru_scene *sc, handle h)
+lru_replace(struct lru *l, const struct lru_scene *sc, handle h)
 {
-	struct item *it = at(sc->arena, h);
-	unsigned queue = it->bits & ITEM_QUEUE;
-	enum cache_queue place = lru_place(sc->policy, it->deadline, sc->now);
+	unsigned queue = at(sc->arena, h)->bits & ITEM_QUEUE;
+	enum cache_queue place = lru_place(sc->policy,
+	    at(sc->arena, h)->deadline, sc->now);
 
-	it->bits |= ITEM_ACTIVE;
-	it->accessed = sc->now;
-	/* A new deadline can make it temporary, or no longer so; and flat
-	 * mode knows no bits, only places. */
 	if (place == CACHE_COLD || (queue == CACHE_TEMP) != (place == CACHE_TEMP))
 		requeue(l, sc->arena, h, place);
 }

@@ -86,6 +86,9 @@ void lru_moved(struct lru *, const struct arena *, handle from, handle to);
 /* In flat mode: to the head, if it has not been there for a while. */
 void lru_refresh(struct lru *, const struct arena *, handle, uint32_t now);
 
+/* The deadline changed: to the queue where it belongs now. */
+void lru_replace(struct lru *, const struct lru_scene *, handle);
+
 /* The item was read. */
 static inline void
 lru_hit(struct lru *l, const struct lru_scene *sc, handle h, struct item *it)
@@ -106,7 +109,22 @@ lru_hit(struct lru *l, const struct lru_scene *sc, handle h, struct item *it)
 
 /* The item was written again: as good as a hit (a value that is replaced over
  * and over is in use), but the marks of its reading are the caller's. */
-void lru_rewrite(struct lru *, const struct lru_scene *, handle);
+static inline void
+lru_rewrite(struct lru *l, const struct lru_scene *sc, handle h,
+    struct item *it)
+{
+	const struct lru_policy *p = sc->policy;
+
+	it->bits |= ITEM_ACTIVE;
+	it->accessed = sc->now;
+	/* A new deadline can make it temporary, or no longer so; and flat
+	 * mode knows no bits, only places. */
+	if (__builtin_expect(
+	    (it->bits & ITEM_QUEUE) == CACHE_TEMP ||
+	    atomic_load_explicit(&p->temporary_ttl, memory_order_relaxed) ||
+	    atomic_load_explicit(&p->flat, memory_order_relaxed), 0))
+		lru_replace(l, sc, h);
+}
 
 /* An item of TEMP got another deadline: it stays if that is short, too. */
 void lru_settle(struct lru *, const struct lru_scene *, handle);

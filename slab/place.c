@@ -3,57 +3,6 @@
 
 #include "slab/door.h"
 
-static inline uint8_t
-draft_bits(const struct draft *d)
-{
-	return (uint8_t)(d->marks | (d->client_flags ? ITEM_FLAGS : 0));
-}
-
-/* Flags and value, behind the key.  The tail goes first and by memmove: when
- * a value is put before another one that stands here already, it must make
- * way. */
-static inline void
-fill(struct item *it, const struct draft *d)
-{
-	char *value = item_value(it);
-
-	if (__builtin_expect(d->ntail > 0, 0)) {
-		memmove(value + d->nhead, d->tail, d->ntail);
-		memmove(value, d->head, d->nhead);
-	} else if (d->nhead > 0) {
-		door_copy(value, d->head, d->nhead);
-	}
-	if (d->client_flags != 0)
-		memcpy(value - CACHE_FLAGS_SIZE, &d->client_flags,
-		    CACHE_FLAGS_SIZE);
-}
-
-/* The chunk has the right size already: no allocation, no relinking. */
-static inline void
-rewrite(struct shard *s, const struct shard_place *old, const struct draft *d,
-    uint32_t now)
-{
-	struct item *it = old->it;
-	struct lru_scene scene = shard_scene(s, now);
-	uint32_t nvalue = d->nhead + d->ntail;
-	ptrdiff_t grown = (ptrdiff_t)nvalue - (ptrdiff_t)it->nvalue +
-	    ((d->client_flags != 0) - ((it->bits & ITEM_FLAGS) != 0)) *
-	    CACHE_FLAGS_SIZE;
-
-	shard_open(it);
-	it->bits = (uint8_t)((it->bits & (ITEM_QUEUE | ITEM_ACTIVE)) |
-	    draft_bits(d));
-	it->nvalue = nvalue;
-	it->cas = d->cas;
-	atomic_store_explicit(&it->deadline, d->deadline,
-	    memory_order_relaxed);
-	fill(it, d);
-	shard_close(s, it);
-	shard_resize(s, old->h, grown);
-	s->linked++;
-	lru_rewrite(&s->lru[shard_class_of(s, old->h)], &scene, old->h);
-}
-
 /* A chunk: the one got in advance, a free one, or the victim's of this shard.
  * The old item is not chosen as victim; its place is looked up anew. */
 static handle
@@ -89,7 +38,7 @@ begin(struct shard *s, const struct cache_key *k, handle h,
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&it->shard, s->id, memory_order_relaxed);
 	it->nkey = (uint8_t)k->nbytes;
-	it->bits = draft_bits(d);
+	it->bits = place_bits(d);
 	atomic_store_explicit(&it->deadline, d->deadline,
 	    memory_order_relaxed);
 	it->accessed = now;
@@ -126,7 +75,7 @@ place_small(struct cache *c, struct shard *s, const struct cache_key *k,
 
 	if (old->it != NULL && !item_is_large(old->it) &&
 	    shard_class_of(s, old->h) == class_id) {
-		rewrite(s, old, d, now);
+		place_rewrite(s, old->it, old->h, class_id, d, now);
 		return CACHE_STORED;
 	}
 	h = get_chunk(c, s, k, old, class_id, room, now);
@@ -136,7 +85,7 @@ place_small(struct cache *c, struct shard *s, const struct cache_key *k,
 	}
 	begin(s, k, h, d, now);
 	it = slab_at(&c->slab, h);
-	fill(it, d);
+	place_fill(it, d);
 	if (!shard_link(s, k->hash, h, place_queue(s, it, old, now), old)) {
 		slab_free(&c->slab, h);
 		room->class_id = 0;

@@ -165,14 +165,6 @@ void shard_remove(struct shard *, const struct shard_place *);
 enum shard_death { SHARD_ABSENT, SHARD_EXPIRED, SHARD_FLUSHED };
 enum shard_death shard_bury(struct shard *, struct shard_place *);
 
-/* Small item: its size has changed in place by so many bytes. */
-static inline void
-shard_resize(struct shard *s, handle h, ptrdiff_t bytes)
-{
-	s->bytes += (size_t)bytes;
-	s->lru[shard_class_of(s, h)].bytes += (size_t)bytes;
-}
-
 /* A new deadline, and nothing else. */
 static inline void
 shard_touch(struct shard *s, const struct shard_place *place,
@@ -201,17 +193,11 @@ shard_open(struct item *it)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* The item is whole again, and of the shard's present epoch. */
+/* The item, which is alive, is whole again. */
 static inline void
 shard_close(struct shard *s, struct item *it)
 {
-	unsigned epoch = item_epoch(it);
-
 	atomic_signal_fence(memory_order_seq_cst);
-	if (epoch != s->epoch) {
-		s->epoch_items[epoch]--;
-		s->epoch_items[s->epoch]++;
-	}
 	atomic_store_explicit(&it->state,
 	    (uint8_t)(ITEM_LINKED | s->epoch << ITEM_EPOCH_SHIFT),
 	    memory_order_relaxed);

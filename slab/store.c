@@ -73,17 +73,45 @@ store_under_lock(struct cache *c, struct shard *s,
 	return status;
 }
 
-static enum cache_status
-store_small(struct cache *c, const struct cache_caller *w,
-    const struct cache_key *k, const struct cache_put *put,
+/* The short way of most stores: a set without conditions, over an item whose
+ * chunk has the right size.  false: nothing was done. */
+static inline bool
+overwrite(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_put *put, unsigned class_id,
     struct cache_view *view)
 {
-	struct shard *s = door_shard(c, k->hash);
+	handle h = shard_seek(s, k);
+	struct item *it = slab_at(&c->slab, h);
+	struct draft d;
+
+	if (h == 0 || shard_is_dead(s, it, w->now) ||
+	    shard_class_of(s, h) != class_id || item_is_large(it))
+		return false;
+	d.client_flags = put->client_flags;
+	d.deadline = put->deadline;
+	d.head = put->value;
+	d.nhead = put->nvalue;
+	d.ntail = 0;
+	d.marks = put->binary_key ? ITEM_BINARY : 0;
+	d.cas = shard_cas(s, put->new_cas);
+	place_rewrite(s, it, h, class_id, &d, w->now);
+	if (view != NULL) {
+		view->cas = d.cas;
+		view->nvalue = d.nhead;
+		view->class_id = (uint8_t)class_id;
+	}
+	return true;
+}
+
+__attribute__((noinline)) static enum cache_status
+store_with_care(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_put *put, unsigned class_id,
+    struct cache_view *view)
+{
 	struct room room = { 0 };
 	enum cache_status status;
 	struct verdict v;
 
-	lock_acquire(&s->lock);
 	do {
 		status = store_under_lock(c, s, w, k, put, &room, &v, view);
 	} while (__builtin_expect(status == CACHE_NO_MEMORY, 0) &&
@@ -91,9 +119,27 @@ store_small(struct cache *c, const struct cache_caller *w,
 	lock_release(&s->lock);
 	room_fini(c, &room);
 	if (status != CACHE_FOUND)
-		judge_count(w, put, v, status, slab_class_for(&c->slab,
-		    item_size(k->nbytes, put->client_flags, put->nvalue)));
+		judge_count(w, put, v, status, class_id);
 	return status;
+}
+
+static enum cache_status
+store_small(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_put *put,
+    struct cache_view *view)
+{
+	struct shard *s = door_shard(c, k->hash);
+	unsigned class_id = slab_class_for(&c->slab,
+	    item_size(k->nbytes, put->client_flags, put->nvalue));
+
+	lock_acquire(&s->lock);
+	if (put->mode == CACHE_SET && !put->compare &&
+	    overwrite(c, s, w, k, put, class_id, view)) {
+		lock_release(&s->lock);
+		COUNT_CLASS(w, class_id, cmd_set);
+		return CACHE_STORED;
+	}
+	return store_with_care(c, s, w, k, put, class_id, view);
 }
 
 enum cache_status
