@@ -1,6 +1,8 @@
 /* proto.c - see proto.h. */
 #include "proto/proto.h"
 
+#include <string.h>
+
 #include "proto/binary.h"
 #include "proto/meta.h"
 #include "proto/text.h"
@@ -13,19 +15,26 @@ parser_init(struct parser *p, enum proto_name proto)
 	*p = (struct parser){ .proto = proto };
 }
 
+static __attribute__((noinline)) enum parse
+parse_other(struct parser *p, const char *in, size_t n, struct request *req,
+    size_t *used)
+{
+	if (p->proto == PROTO_BINARY)
+		return (binary_parse(in, n, req, used));
+	if (n == 0)
+		return (PARSE_MORE);
+	p->proto = (unsigned char)in[0] == BINARY_MAGIC ? PROTO_BINARY :
+							  PROTO_TEXT;
+	return (proto_parse(p, in, n, req, used));
+}
+
 enum parse
 proto_parse(struct parser *p, const char *in, size_t n, struct request *req,
     size_t *used)
 {
-	if (p->proto == PROTO_AUTO) {
-		if (n == 0)
-			return (PARSE_MORE);
-		p->proto = (unsigned char)in[0] == BINARY_MAGIC ?
-		    PROTO_BINARY : PROTO_TEXT;
-	}
 	if (p->proto == PROTO_TEXT)
 		return (text_parse(p, in, n, req, used));
-	return (binary_parse(in, n, req, used));
+	return (parse_other(p, in, n, req, used));
 }
 
 bool
@@ -55,12 +64,10 @@ proto_tail(enum proto_name proto, char *out, const struct request *req,
 	(void)res;
 	if (proto == PROTO_BINARY)
 		return (out);
-	if (meta_is(req->op)) {
-		*out++ = '\r';
-		*out++ = '\n';
-		return (out);
-	}
-	return (text_tail(out, req));
+	memcpy(out, "\r\nEND\r\n", 7);
+	if (req->op <= OP_GATS && req->last)
+		return (out + 7);
+	return (out + 2);
 }
 
 char *

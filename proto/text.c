@@ -15,6 +15,9 @@ enum {
 	VALUE_MAX = INT32_MAX - 2,
 };
 
+/* Keeps what is rare out of the frame of what is not. */
+#define NOINLINE __attribute__((noinline))
+
 /* ------------------------------------------------------------ vocabulary */
 
 enum shape {
@@ -160,25 +163,31 @@ deliver_key(struct request *req, enum op op, const char *key, size_t nkey,
 }
 
 /*
- * The key at in + off, of a line that was seen whole and found good: its end
- * is there, and no key in it is too long.
+ * The key at in, of a line that was seen whole and found good: its end is
+ * there, and no key in it is too long.
  */
-static enum parse
-next_key(struct parser *p, const char *in, size_t n, size_t off,
-    struct request *req, size_t *used)
+static NOINLINE enum parse
+next_key(struct parser *p, const char *in, size_t n, struct request *req,
+    size_t *used)
 {
-	size_t end = off + scan_word_end(in + off, n - off);
-	size_t nkey = end - off, i;
+	size_t nkey = scan_word_end(in, n), i = nkey + 1;
 	bool last = true;
 
-	if (end == n)
+	req->exptime = p->exptime; /* means something to gat only */
+	/* Most often one blank and another key. */
+	if (i < n && in[nkey] == ' ' && (unsigned char)in[i] > ' ') {
+		assert(nkey - 1 < PROTO_KEY_MAX);
+		p->in_keys = true;
+		*used = i;
+		return (deliver_key(req, p->op, in, nkey, false));
+	}
+	if (nkey == n)
 		return (PARSE_MORE);
-	if (in[end] == '\n') {
-		nkey -= in[end - 1] == '\r';
-		i = end + 1;
+	if (in[nkey] == '\n') {
+		nkey -= in[nkey - 1] == '\r';
 	} else {
-		for (i = end + 1; i < n && in[i] == ' '; i++)
-			;
+		while (i < n && in[i] == ' ')
+			i++;
 		if (i < n && in[i] == '\n')
 			i++;
 		else if (i + 1 < n && in[i] == '\r' && in[i + 1] == '\n')
@@ -186,12 +195,10 @@ next_key(struct parser *p, const char *in, size_t n, size_t off,
 		else
 			last = false;
 	}
-	assert(nkey > 0 && nkey <= PROTO_KEY_MAX);
-	if (p->op >= OP_GAT)
-		req->exptime = p->exptime;
+	assert(nkey - 1 < PROTO_KEY_MAX);
 	p->in_keys = !last;
 	*used = i;
-	return (deliver_key(req, p->op, in + off, nkey, last));
+	return (deliver_key(req, p->op, in, nkey, last));
 }
 
 /*
@@ -217,13 +224,17 @@ static enum parse
 parse_keys(struct parser *p, enum op op, const struct line *l, size_t off,
     struct request *req, size_t *used)
 {
+	enum parse parse;
+
 	while (off < l->n && l->at[off] == ' ')
 		off++;
 	if (off == l->n || has_long_key(l->at + off, l->n - off))
 		return (refuse(req, op, STATUS_BAD_FORMAT));
 	p->op = op;
 	p->long_line = false;
-	return (next_key(p, l->at, l->used, off, req, used));
+	parse = next_key(p, l->at + off, l->used - off, req, used);
+	*used += off;
+	return (parse);
 }
 
 static enum parse
@@ -324,6 +335,15 @@ next_long_key(struct parser *p, const char *in, size_t n, size_t off,
 	return (deliver_key(req, p->op, in + off, nkey, !p->in_keys));
 }
 
+static NOINLINE enum parse
+resume_long(struct parser *p, const char *in, size_t n, struct request *req,
+    size_t *used)
+{
+	if (p->skip_line)
+		return (drop_line(p, in, n, req, used));
+	return (next_long_key(p, in, n, 0, req, used));
+}
+
 /* No line end among the bytes that may be looked at. */
 static enum parse
 parse_unfinished(struct parser *p, const char *in, size_t n,
@@ -408,26 +428,35 @@ read_short(const char *p, const char *end, uint64_t *out)
 }
 
 /*
- * `set key flags exptime bytes' as clients write it: single blanks, plain
- * numbers.  Whatever else it may be, false, and parse_store() has a look.
+ * `key flags exptime bytes [noreply]' from in + at on, as clients write it:
+ * single blanks, plain numbers.  Whatever else it may be, false, and
+ * parse_store() has a look.
  */
-static inline bool
-parse_plain_set(const char *in, size_t n, struct request *req, size_t *used)
+static bool
+parse_plain_store(enum op op, const char *in, size_t n, size_t at,
+    struct request *req, size_t *used)
 {
-	const char *key = in + 4, *end = in + n, *p;
-	size_t left = n - 4;
+	const char *key = in + at, *end = in + n, *p;
+	size_t left = n - at;
 	size_t nkey = scan_word_end(key, left < 256 ? left : 256);
 	uint64_t flags, exptime, nvalue;
 
 	p = key + nkey;
-	if (nkey - 1 >= PROTO_KEY_MAX || p == end || *p != ' ')
+	if (nkey - 1 >= PROTO_KEY_MAX || left - nkey < 8)
 		return (false);
-	p = read_short(p + 1, end, &flags);
-	if (p == NULL || *p != ' ' || flags > UINT32_MAX)
-		return (false);
-	p = read_short(p + 1, end, &exptime);
-	if (p == NULL || *p != ' ' || exptime > INT32_MAX)
-		return (false);
+	if (scan_load32(p) == four(" 0 0") && p[4] == ' ') {
+		flags = exptime = 0;
+		p += 4;
+	} else {
+		if (*p != ' ')
+			return (false);
+		p = read_short(p + 1, end, &flags);
+		if (p == NULL || *p != ' ' || flags > UINT32_MAX)
+			return (false);
+		p = read_short(p + 1, end, &exptime);
+		if (p == NULL || *p != ' ' || exptime > INT32_MAX)
+			return (false);
+	}
 	p = read_short(p + 1, end, &nvalue);
 	if (p == NULL || nvalue > VALUE_MAX)
 		return (false);
@@ -443,7 +472,7 @@ parse_plain_set(const char *in, size_t n, struct request *req, size_t *used)
 	if (*p != '\n')
 		return (false);
 	*used = (size_t)(p - in) + 1;
-	req->op = OP_SET;
+	req->op = op;
 	req->has_cas = false;
 	req->key = key;
 	req->nkey = (uint32_t)nkey;
@@ -516,6 +545,10 @@ parse_command(struct parser *p, const struct command *c, const struct line *l,
 	case SHAPE_TKEYS:
 		return (parse_tkeys(p, c->op, l, req, used));
 	case SHAPE_STORE:
+		if (parse_plain_store(c->op, l->at, l->used, c->n + 1U, req,
+		    used))
+			return (PARSE_REQUEST);
+		return (parse_store(c->op, l, req));
 	case SHAPE_CAS:
 		return (parse_store(c->op, l, req));
 	case SHAPE_KEY:
@@ -532,7 +565,7 @@ parse_command(struct parser *p, const struct command *c, const struct line *l,
 	assert(false);
 }
 
-static enum parse
+static NOINLINE enum parse
 parse_line(struct parser *p, const char *in, size_t n, struct request *req,
     size_t *used)
 {
@@ -560,42 +593,48 @@ parse_line(struct parser *p, const char *in, size_t n, struct request *req,
 	return (parse_command(p, c, &l, req, used));
 }
 
+/* Lines that begin otherwise than with get, in the order of their number. */
+static NOINLINE enum parse
+parse_other(struct parser *p, const char *in, size_t n, struct request *req,
+    size_t *used)
+{
+	uint32_t head;
+
+	if (n >= 16) {
+		head = scan_load32(in);
+		if (head == four("set ") &&
+		    parse_plain_store(OP_SET, in, n, 4, req, used))
+			return (PARSE_REQUEST);
+		if ((head & 0xffffff) == (four("mg ") & 0xffffff) &&
+		    meta_parse_plain(OP_MG, in, n, req, used))
+			return (PARSE_REQUEST);
+	}
+	return (parse_line(p, in, n, req, used));
+}
+
+/*
+ * All but a get of one key leaves by a jump, so that this needs no registers
+ * of the caller's.
+ */
 enum parse
 text_parse(struct parser *p, const char *in, size_t n, struct request *req,
     size_t *used)
 {
-	uint32_t head;
-	size_t end, nkey, left;
+	size_t end, nkey;
 
-	if (p->in_keys) {
-		if (!p->long_line)
-			return (next_key(p, in, n, 0, req, used));
-		if (!p->skip_line)
-			return (next_long_key(p, in, n, 0, req, used));
-		return (drop_line(p, in, n, req, used));
-	}
-	if (n < 5)
+	if (p->in_keys)
+		return (p->long_line ? resume_long(p, in, n, req, used) :
+				       next_key(p, in, n, req, used));
+	if (n < 5 || scan_load32(in) != four("get "))
+		return (parse_other(p, in, n, req, used));
+	end = 4 + scan_word_end(in + 4, n - 4);
+	if (end == n || in[end] != '\n')
 		return (parse_line(p, in, n, req, used));
-	head = scan_load32(in);
-	if (head == four("get ")) {
-		left = n - 4 < 256 ? n - 4 : 256;
-		end = 4 + scan_word_end(in + 4, left);
-		if (end < n && in[end] == '\n') {
-			nkey = end - 4 - (in[end - 1] == '\r');
-			if (nkey - 1 < PROTO_KEY_MAX) {
-				*used = end + 1;
-				return (deliver_key(req, OP_GET, in + 4, nkey,
-				    true));
-			}
-		}
-	} else if (head == four("set ")) {
-		if (parse_plain_set(in, n, req, used))
-			return (PARSE_REQUEST);
-	} else if ((head & 0xffffff) == (four("mg ") & 0xffffff)) {
-		if (meta_parse_plain(OP_MG, in, n, req, used))
-			return (PARSE_REQUEST);
-	}
-	return (parse_line(p, in, n, req, used));
+	nkey = end - 4 - (in[end - 1] == '\r');
+	if (nkey - 1 >= PROTO_KEY_MAX)
+		return (parse_line(p, in, n, req, used));
+	*used = end + 1;
+	return (deliver_key(req, OP_GET, in + 4, nkey, true));
 }
 
 /* ------------------------------------------------------------ replies */
@@ -645,21 +684,11 @@ put_key(char *out, const char *key, size_t n)
 	return (out + n);
 }
 
-static inline char *
+static char *
 put_number(char *out, uint64_t v)
 {
 	*out++ = ' ';
-	if (v >= 10)
-		return (token_put_uint64(out, v));
-	*out = (char)('0' + v);
-	return (out + 1);
-}
-
-static inline char *
-put_end(char *out)
-{
-	memcpy(out, "END\r\n", 5);
-	return (out + 5);
+	return (token_put_uint64(out, v));
 }
 
 static char *
@@ -675,26 +704,17 @@ put_value_head(char *out, const struct request *req, const struct result *res)
 	return (out + 2);
 }
 
-static char *
-compose_get(char *out, const struct request *req, const struct result *res)
+static NOINLINE char *
+compose_other(char *out, const struct request *req, const struct result *res)
 {
-	switch (res->status) {
-	case STATUS_FOUND:
-		return (put_value_head(out, req, res));
-	case STATUS_NOT_FOUND:
-		return (req->last ? put_end(out) : out);
-	default:
-		/* One answer to a line, however many keys it has. */
-		return (req->last ? text_put_status(out, res->status) : out);
-	}
-}
+	bool keys = req->op <= OP_GATS || req->op == OP_END;
 
-char *
-text_compose(char *out, const struct request *req, const struct result *res)
-{
-	if (req->op <= OP_GATS)
-		return (compose_get(out, req, res));
+	if (req->op <= OP_GATS && res->status == STATUS_FOUND)
+		return (put_value_head(out, req, res));
 	if (req->quiet)
+		return (out);
+	/* One answer to a line, however many keys it has. */
+	if (keys && !req->last)
 		return (out);
 	switch (res->status) {
 	case STATUS_NUMBER:
@@ -704,23 +724,34 @@ text_compose(char *out, const struct request *req, const struct result *res)
 	case STATUS_TEXT:
 		memcpy(out, res->text, res->ntext);
 		return (out + res->ntext);
-	case STATUS_NOTHING:
-		return (out);
-	case STATUS_UNAUTHENTICATED:
-		return (text_put_status(out, res->status));
+	case STATUS_OK:
+	case STATUS_NOT_FOUND:
+		return (keys ? text_stat_end(out) :
+			       text_put_status(out, res->status));
 	default:
-		break;
+		return (text_put_status(out, res->status));
 	}
-	if (req->op == OP_END)
-		return (put_end(out));
-	return (text_put_status(out, res->status));
 }
 
+/*
+ * Hits of get and gat with small numbers here, without a call; all else
+ * leaves by a jump.
+ */
 char *
-text_tail(char *out, const struct request *req)
+text_compose(char *out, const struct request *req, const struct result *res)
 {
-	memcpy(out, "\r\nEND\r\n", 7);
-	return (out + (req->last ? 7 : 2));
+	if (res->status != STATUS_FOUND ||
+	    (req->op != OP_GET && req->op != OP_GAT) ||
+	    (res->client_flags | res->nvalue) >= 8192)
+		return (compose_other(out, req, res));
+	memcpy(out, "VALUE ", 6);
+	out = put_key(out + 6, req->key, req->nkey);
+	*out++ = ' ';
+	out = token_put_short(out, res->client_flags);
+	*out++ = ' ';
+	out = token_put_short(out, res->nvalue);
+	memcpy(out, "\r\n", 2);
+	return (out + 2);
 }
 
 char *
@@ -739,5 +770,6 @@ text_stat(char *out, const char *name, size_t nname, const char *value,
 char *
 text_stat_end(char *out)
 {
-	return (put_end(out));
+	memcpy(out, "END\r\n", 5);
+	return (out + 5);
 }

@@ -15,11 +15,10 @@
 
 #include "proto/proto.h"
 
-/* See proto_parse(), proto_compose(), proto_tail(). */
+/* See proto_parse(), proto_compose(). */
 enum parse text_parse(struct parser *, const char *in, size_t n,
     struct request *, size_t *used);
 char *text_compose(char *out, const struct request *, const struct result *);
-char *text_tail(char *out, const struct request *);
 
 /* The line of a status that has one, with its end, in spite of quiet. */
 char *text_put_status(char *out, enum status);

@@ -214,7 +214,7 @@ token_digits(uint64_t v)
 	return (n + (v >= 10) + (v >= 100) + (v >= 1000));
 }
 
-static const char pairs[] =
+const char TOKEN_PAIRS[200] =
     "00010203040506070809101112131415161718192021222324252627282930313233"
     "34353637383940414243444546474849505152535455565758596061626364656667"
     "6869707172737475767778798081828384858687888990919293949596979899";
@@ -231,10 +231,10 @@ token_put_uint64(char *out, uint64_t v)
 	p = end = out + token_digits(v);
 	for (; v >= 100; v /= 100) {
 		p -= 2;
-		memcpy(p, pairs + v % 100 * 2, 2);
+		memcpy(p, TOKEN_PAIRS + v % 100 * 2, 2);
 	}
 	if (v >= 10)
-		memcpy(p - 2, pairs + v * 2, 2);
+		memcpy(p - 2, TOKEN_PAIRS + v * 2, 2);
 	else
 		p[-1] = (char)('0' + v);
 	return (end);

@@ -12,6 +12,8 @@
 #ifndef PROTO_TOKEN_H
 #define PROTO_TOKEN_H
 
+#include <string.h>
+
 #include "proto/message.h"
 
 /* Blank-separated words of a line without its end; at most max are looked
@@ -35,6 +37,29 @@ bool token_is(struct word, const char *text);
 /* Digits of v at out; returns the end.  At most 20 bytes. */
 char *token_put_uint64(char *out, uint64_t v);
 unsigned token_digits(uint64_t v);
+
+/* 00 to 99 */
+extern const char TOKEN_PAIRS[200];
+
+/* The same for v < 10000, inline. */
+static inline char *
+token_put_short(char *out, unsigned v)
+{
+	if (v < 10) {
+		*out = (char)('0' + v);
+		return (out + 1);
+	}
+	if (v >= 1000) {
+		memcpy(out, TOKEN_PAIRS + v / 100 * 2, 2);
+		out += 2;
+		v %= 100;
+	} else if (v >= 100) {
+		*out++ = (char)('0' + v / 100);
+		v %= 100;
+	}
+	memcpy(out, TOKEN_PAIRS + v * 2, 2);
+	return (out + 2);
+}
 
 /* Base64 with padding; junk is skipped as memcached does.  Returns the bytes
  * written, or -1; decoding never writes more than room. */

@@ -293,6 +293,22 @@ START_TEST(put_writes_what_printf_writes)
 }
 END_TEST
 
+START_TEST(short_numbers_are_written_alike)
+{
+	char want[32], got[8];
+	unsigned v;
+	int n;
+
+	for (v = 0; v < 10000; v++) {
+		n = snprintf(want, sizeof(want), "%u", v);
+		memset(got, 'x', sizeof(got));
+		if (token_put_short(got, v) - got != n ||
+		    memcmp(got, want, (size_t)n) != 0 || got[n] != 'x')
+			ck_abort_msg("%s is written %.8s", want, got);
+	}
+}
+END_TEST
+
 /* ------------------------------------------------------------ base64 */
 
 static const struct {
@@ -378,6 +394,7 @@ token_suite(void)
 	tcase_add_loop_test(c, c_numbers_are_read_as_c_does, 0, ROWS(c_numbers));
 	tcase_add_test(c, doubles);
 	tcase_add_test(c, put_writes_what_printf_writes);
+	tcase_add_test(c, short_numbers_are_written_alike);
 	tcase_add_loop_test(c, base64_decodes, 0, ROWS(codes));
 	tcase_add_test(c, base64_decodes_what_it_encodes);
 	suite_add_tcase(s, c);
