@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proto/plain.h"
 #include "server/detail.h"
 
 #define X(op, word, shape, needs, handler)                                    \
@@ -84,6 +85,73 @@ observe(const struct call *c, enum detail_what what)
 }
 
 /* ------------------------------------------------------------ reading */
+
+/* Flags of mg that only show what cache_read() says. */
+#define PLAIN_FLAGS                                                           \
+	(META_BIT('v') | META_BIT('k') | META_BIT('f') | META_BIT('s') |      \
+	    META_BIT('t') | META_BIT('c') | META_BIT('h') | META_BIT('l') |   \
+	    META_BIT('O') | META_BIT('q'))
+
+static inline bool
+is_plain(const struct host *h, const struct request *req)
+{
+	if (req->op > OP_GETS && (req->op != OP_MG ||
+	    (req->meta.has & ~PLAIN_FLAGS) != 0 ||
+	    !(req->meta.has & META_BIT('v'))))
+		return false;
+	return atomic_load_explicit(&h->server->observing,
+	    memory_order_relaxed) == 0;
+}
+
+static void
+show_meta(const struct host *h, const struct cache_hit *hit,
+    struct result *res)
+{
+	uint32_t now = h->caller.now;
+
+	res->ttl = res->ttl_before = seconds_left(hit->deadline, now);
+	res->idle = now > hit->accessed ? now - hit->accessed : 0;
+	res->fetched = hit->fetched;
+	res->stale = res->won = res->win_sent = res->binary_key = false;
+}
+
+bool
+command_read(struct session *s, struct host *h, const struct request *req,
+    const struct cache_key *key)
+{
+	enum proto_name proto = s->parser.proto;
+	struct cache_hit hit;
+	struct result res;
+	char *out = output_at(h->out), *value = out + s->lead + req->nkey;
+	size_t nhead;
+
+	if (!is_plain(h, req))
+		return false;
+	switch (cache_read(h->cache, &h->caller, key, value, CACHE_SMALL_MAX,
+	    &hit)) {
+	case CACHE_READ_ELSE:
+		return false;
+	case CACHE_READ_MISS:
+		res.status = STATUS_NOT_FOUND;
+		res.has_value = false;
+		out = proto_compose(proto, out, req, &res);
+		break;
+	case CACHE_READ_HIT:
+		res.status = STATUS_FOUND;
+		res.has_value = true;
+		res.client_flags = hit.client_flags;
+		res.nvalue = hit.nvalue;
+		res.cas = hit.cas;
+		if (req->op == OP_MG)
+			show_meta(h, &hit, &res);
+		out = plain_hit(proto, out, req, &res, value, &nhead);
+		s->lead = (uint16_t)(nhead - req->nkey);
+		break;
+	}
+	output_to(h->out, out);
+	s->fresh = false;
+	return true;
+}
 
 static bool
 is_gat(enum op op)

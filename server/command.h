@@ -61,6 +61,13 @@ OPS(X)
 #undef X
 
 /*
+ * The short way of a plain read: looks up and replies in one.  false: nothing
+ * was done, the handler has to.
+ */
+bool command_read(struct session *, struct host *, const struct request *,
+    const struct cache_key *);
+
+/*
  * Gets an item for a request's large value that is still arriving: STORED, or
  * the refusal, after which the old value is gone where memcached drops it.
  */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/plain.h"
 #include "server/command.h"
 #include "server/note.h"
 
@@ -82,24 +83,18 @@ reply_value(struct session *s, struct call *c, const struct result *res)
 {
 	struct output *o = c->host->out;
 	enum proto_name proto = s->parser.proto;
-	char head[PROTO_REPLY_MAX];
 	char *out = output_at(o);
-	size_t n = (size_t)(proto_compose(proto, head, c->req, res) - head);
+	size_t nhead;
 
 	if (c->pinned != NULL) {
-		memcpy(out, head, n);
-		output_to(o, out + n);
+		output_to(o, proto_compose(proto, out, c->req, res));
 		output_pin(o, c->pinned, res->nvalue);
-		out += n;
+		out = proto_tail(proto, output_at(o), c->req, res);
 	} else {
-		/* The guess of where the head would end was wrong? */
-		if (out + n != c->dst)
-			memmove(out + n, c->dst, res->nvalue);
-		memcpy(out, head, n);
-		s->lead = (uint16_t)(n - c->req->nkey);
-		out += n + res->nvalue;
+		out = plain_hit(proto, out, c->req, res, c->dst, &nhead);
+		s->lead = (uint16_t)(nhead - c->req->nkey);
 	}
-	output_to(o, proto_tail(proto, out, c->req, res));
+	output_to(o, out);
 }
 
 static void
@@ -391,11 +386,18 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
     struct batch *b)
 {
 	while (b->n < HOST_BATCH) {
-		struct request *req = &h->batch[b->n];
-		const char *at = in + b->used;
-		size_t left = n - b->used;
-		size_t len = 0;
+		struct request *req;
+		const char *at;
+		size_t left, len;
 
+		b->n += plain_gets(&s->parser, in + b->used, n - b->used,
+		    &h->batch[b->n], HOST_BATCH - b->n, &len);
+		b->used += len;
+		if (b->n == HOST_BATCH)
+			return;
+		req = &h->batch[b->n];
+		at = in + b->used;
+		left = n - b->used;
 		switch (proto_parse(&s->parser, at, left, req, &len)) {
 		case PARSE_MORE:
 			b->stop = STOP_MORE;
@@ -415,11 +417,6 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
 		if (takes_value(req->op) &&
 		    !take_value(s, req, at, left, &len, b))
 			return;
-		if (command_has_key(req->op)) {
-			h->keys[b->n] = cache_key(h->cache, req->key,
-			    req->nkey);
-			cache_prefetch_bucket(h->cache, &h->keys[b->n]);
-		}
 		b->used += len;
 		b->n++;
 		/* May change what the next bytes mean. */
@@ -428,16 +425,29 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
 	}
 }
 
+/* Has memory fetch what the batch is going to touch. */
+static void
+look_ahead(struct host *h, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct request *req = &h->batch[i];
+		bool has_key = command_has_key(req->op);
+
+		h->keys[i].bytes = has_key ? req->key : "";
+		h->keys[i].nbytes = has_key ? req->nkey : 0;
+	}
+	cache_look_ahead(h->cache, h->keys, n);
+}
+
 static void
 run_batch(struct session *s, struct host *h, unsigned n)
 {
-	if (n > 1)
-		for (unsigned i = 0; i < n; i++)
-			if (command_has_key(h->batch[i].op))
-				cache_prefetch_item(h->cache, &h->keys[i]);
+	look_ahead(h, n);
 	for (unsigned i = 0; i < n && !s->closing; i++) {
 		struct request *req = &h->batch[i];
 
+		if (command_read(s, h, req, &h->keys[i]))
+			continue;
 		if (takes_value(req->op) && req->problem != STATUS_FOUND)
 			answer_status(s, h, req, req->problem);
 		else

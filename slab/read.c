@@ -1,0 +1,102 @@
+/* read.c - see cache.h: the plain read of a small item, without detours. */
+#include "slab/cache.h"
+#include "slab/door.h"
+
+/* Which line of an item the value's end is most likely in. */
+enum { LINE = 64 };
+
+void
+cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t hash = hash_key(keys[i].bytes, keys[i].nbytes,
+		    c->seed);
+
+		keys[i].hash = hash;
+		index_prefetch(&door_shard(c, hash)->index, hash);
+	}
+	/* With one key there is nothing to overlap its misses with. */
+	for (unsigned i = 0; n > 1 && i < n; i++) {
+		handle h = index_peek(&door_shard(c, keys[i].hash)->index,
+		    keys[i].hash);
+		const char *at = slab_at(&c->slab, h);
+
+		/* The header is written by the hit, the line behind it holds
+		 * the end of the key and the value. */
+		__builtin_prefetch(at, 1);
+		__builtin_prefetch(at + LINE);
+	}
+}
+
+/* No detour: small, alive, unmarked, and no queue to be moved in. */
+static inline bool
+is_plain(const struct shard *s, struct item *it, uint32_t room, uint32_t now)
+{
+	return !shard_is_dead(s, it, now) &&
+	    !(it->bits & (ITEM_STALE | ITEM_WIN_SENT | ITEM_BINARY)) &&
+	    it->nvalue <= room && !item_is_large(it) &&
+	    !atomic_load_explicit(&s->policy->flat, memory_order_relaxed);
+}
+
+static inline void
+mark_read(struct item *it, uint32_t now)
+{
+	unsigned bits = it->bits;
+
+	if (!(bits & ITEM_FETCHED))
+		it->bits = (uint8_t)(bits | ITEM_FETCHED);
+	else if (!(bits & ITEM_ACTIVE))
+		it->bits = (uint8_t)(bits | ITEM_ACTIVE);
+	if (it->accessed != now)
+		it->accessed = now;
+}
+
+static inline void
+count_hit(const struct cache_caller *w, unsigned class_id, unsigned queue)
+{
+	struct cache_class_tally *t = &w->tally->of_class[class_id];
+
+	COUNT(w, cmd_get);
+	door_count(&t->get_hits);
+	/* hits_to_hot, _warm, _cold, _temp: the order of the queues. */
+	door_count(&t->hits_to_hot + queue);
+}
+
+enum cache_read
+cache_read(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, void *dst, uint32_t room, struct cache_hit *hit)
+{
+	struct shard *s = door_shard(c, k->hash);
+	unsigned class_id, queue;
+	struct item *it;
+	handle h;
+
+	door_tick(c, w);
+	lock_acquire(&s->lock);
+	h = shard_seek(s, k);
+	if (h == 0) {
+		lock_release(&s->lock);
+		COUNT(w, cmd_get);
+		COUNT(w, get_misses);
+		return CACHE_READ_MISS;
+	}
+	it = slab_at(&c->slab, h);
+	if (__builtin_expect(!is_plain(s, it, room, w->now), 0)) {
+		lock_release(&s->lock);
+		return CACHE_READ_ELSE;
+	}
+	hit->client_flags = item_client_flags(it);
+	hit->nvalue = it->nvalue;
+	hit->cas = it->cas;
+	hit->deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
+	hit->accessed = it->accessed;
+	hit->fetched = it->bits & ITEM_FETCHED;
+	door_copy(dst, item_value(it), it->nvalue);
+	mark_read(it, w->now);
+	class_id = shard_class_of(s, h);
+	queue = it->bits & ITEM_QUEUE;
+	lock_release(&s->lock);
+	count_hit(w, class_id, queue);
+	return CACHE_READ_HIT;
+}
