@@ -33,7 +33,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SLABD") or str(ROOT / "build" / "slabd")
 ORACLE = os.path.basename(BINARY) == "memcached"
-BOUND = 20.0            # seconds that anything may take
+BOUND = 20.0            # seconds that anything may take; more when sanitized
 
 
 def _image():
@@ -45,6 +45,8 @@ def _image():
 
 # A sanitizer takes memory and time of its own.
 SANITIZED = any(s in _image() for s in (b"__asan_init", b"__tsan_init"))
+if SANITIZED:
+    BOUND *= 4
 
 COMPLAINT = re.compile(
     r"Assertion|AddressSanitizer|LeakSanitizer|ThreadSanitizer|"
