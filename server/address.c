@@ -68,8 +68,11 @@ static bool
 take_tags(const char **text, struct address *a, const char **why)
 {
 	for (;;) {
-		if (take(text, "notls:"))
-			continue; /* no listener of ours has TLS */
+		if (take(text, "notls:")) {
+			*why = "notls: goes with -Z; without TLS every "
+			       "listener serves in clear: leave it out";
+			return false;
+		}
 		if (take(text, "btls:") || take(text, "mtls:")) {
 			*why = "TLS is not there yet, and slabd will not "
 			       "serve in clear what you want encrypted";

@@ -396,7 +396,7 @@ read_temporary_ttl(struct reader *r)
 	int status = read_number(r);
 
 	if (status == CONFIG_RUN && !r->defaults)
-		r->config->has_temporary_ttl = true;
+		r->config->temp_lru = true;
 	return status;
 }
 

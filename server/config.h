@@ -109,10 +109,7 @@ struct config {
 	double hot_max_factor;
 	double warm_max_factor;
 	unsigned temporary_ttl; /* 61 if not given, and then not used */
-	union {			/* it was given; one thing, two names */
-		bool has_temporary_ttl;
-		bool temp_lru;
-	};
+	bool temp_lru;		/* temporary_ttl was given */
 	bool lru_crawler;
 	unsigned lru_crawler_sleep;  /* microseconds; echoed only */
 	unsigned lru_crawler_tocrawl;	    /* echoed only */

@@ -206,6 +206,9 @@ stop(struct program *p)
 {
 	for (unsigned i = 0; p->workers != NULL && i < p->config.threads; i++)
 		if (p->workers[i] != NULL)
+			worker_drain(p->workers[i]);
+	for (unsigned i = 0; p->workers != NULL && i < p->config.threads; i++)
+		if (p->workers[i] != NULL)
 			worker_stop(&p->workers[i]);
 	free(p->workers);
 	if (p->listening != NULL)

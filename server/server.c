@@ -37,8 +37,7 @@ cache_settings(const struct config *config, uint64_t seed)
 		.warm_pct = config->warm_lru_pct,
 		.hot_factor = config->hot_max_factor,
 		.warm_factor = config->warm_max_factor,
-		.temporary_ttl = config->has_temporary_ttl ?
-		    config->temporary_ttl : 0,
+		.temporary_ttl = config->temp_lru ? config->temporary_ttl : 0,
 	};
 }
 

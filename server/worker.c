@@ -307,16 +307,22 @@ worker_adopt(struct worker *w, int fd, const struct listener *listener)
 }
 
 void
+worker_drain(struct worker *w)
+{
+	uv_mutex_lock(&w->lock);
+	w->stop = true;
+	uv_mutex_unlock(&w->lock);
+	uv_async_send(&w->mailbox);
+}
+
+void
 worker_stop(struct worker **wp)
 {
 	struct worker *w = *wp;
 	int busy;
 
 	*wp = NULL;
-	uv_mutex_lock(&w->lock);
-	w->stop = true;
-	uv_mutex_unlock(&w->lock);
-	uv_async_send(&w->mailbox);
+	worker_drain(w);
 	uv_thread_join(&w->thread);
 	busy = uv_loop_close(&w->loop);
 	assert(busy == 0);

@@ -5,7 +5,7 @@
  * a worker shares nothing with another but the cache and relaxed counters.
  *
  * Owns:    its thread, loop, host, and the connections given to it.
- * Threads: worker_start(), worker_adopt() and worker_stop() are the main
+ * Threads: worker_start(), _adopt(), _drain() and _stop() are the main
  *          thread's; worker_connections() is anyone's.
  * Fails:   worker_start() returns NULL with *why; worker_adopt() closes the
  *          socket when memory is out.
@@ -38,6 +38,9 @@ void worker_adopt(struct worker *, int fd, const struct listener *);
 
 /* How many it serves, those on their way to it included. */
 unsigned worker_connections(const struct worker *);
+
+/* Asks it to end, without waiting; so that all of them drain at once. */
+void worker_drain(struct worker *);
 
 /*
  * Ends it: requests that were read are answered, replies that a client does

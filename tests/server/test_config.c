@@ -80,7 +80,7 @@ START_TEST(test_defaults)
 	ck_assert_double_eq(config.hot_max_factor, 0.2);
 	ck_assert_double_eq(config.warm_max_factor, 2.0);
 	ck_assert_uint_eq(config.temporary_ttl, 61);
-	ck_assert(!config.has_temporary_ttl);
+	ck_assert(!config.temp_lru);
 	ck_assert(config.maxconns_fast);
 	ck_assert(config.lru_maintainer);
 	ck_assert(config.lru_crawler);
@@ -173,7 +173,7 @@ START_TEST(test_suboptions)
 	ck_assert_uint_eq(config.warm_lru_pct, 50);
 	ck_assert(!config.maxconns_fast);
 	ck_assert_uint_eq(config.temporary_ttl, 20);
-	ck_assert(config.has_temporary_ttl);
+	ck_assert(config.temp_lru);
 	ck_assert_uint_eq(config.hashpower, 18);
 	ck_assert_uint_eq(config.watcher_logbuf, 128 << 10);
 	ck_assert_uint_eq(config.worker_logbuf, 32 << 10);
@@ -434,13 +434,12 @@ static const struct {
 	{ "[::1]", "::1", 0, -1, "" },
 	{ "[::1]:65535", "::1", 65535, -1, "" },
 	{ "fe80::1:2", "fe80::1:2", 0, -1, "" },
-	{ "notls:127.0.0.1", "127.0.0.1", 0, -1, "" },
 	{ "proto[ascii]:::1", "::1", 0, PROTO_TEXT, "" },
 	{ "proto[binary]:[::1]:7", "::1", 7, PROTO_BINARY, "" },
 	{ "proto[negotiating]:a", "a", 0, PROTO_AUTO, "" },
 	{ "tag[api]:a:7", "a", 7, -1, "api" },
 	{ "tag_api_:a:7", "a", 7, -1, "api" },
-	{ "notls:proto[ascii]:tag_12345678_:*", "", 0, PROTO_TEXT,
+	{ "proto[ascii]:tag_12345678_:*", "", 0, PROTO_TEXT,
 	    "12345678" },
 };
 
@@ -463,7 +462,7 @@ static const char *const no_addresses[] = { "", ":", ":5", "[::1", "[::1]x",
 	"[::1]5", "[]", "a:", "a:0", "a:65536", "a:5x", "a:-2", "a:+5",
 	"btls:a", "mtls:a", "proto[proxy]:a", "proto[morse]:a", "proto[ascii",
 	"tag[]:a", "tag[123456789]:a", "tag_:a", "tag_123456789_:a", "tag_a:b",
-	"notls:" };
+	"notls:", "notls:127.0.0.1" };
 
 START_TEST(test_no_address)
 {
