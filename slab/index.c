@@ -5,10 +5,8 @@
 #include <stdlib.h>
 
 enum {
-	FILL_NUM = 83, /* slots in use, of a hundred, when a bucket divides */
-	FILL_DEN = 100,
+	FILL = 9, /* items per bucket; above it a bucket divides */
 	BUCKETS_MIN = 16,
-	CHAIN_ITEMS = INDEX_CHAIN_MAX * INDEX_SLOTS,
 };
 
 /* Address space to begin with, and what must be had at least. */
@@ -17,33 +15,28 @@ enum {
 
 /* ------------------------------------------------------------ space */
 
-static size_t
-round_up(size_t n, size_t to)
-{
-	return (n + to - 1) & ~(to - 1);
-}
-
 /* Chance fills some shards more than others: an eighth more than the average,
- * and a few.  Half of the buckets may have an overflow bucket besides. */
+ * and a few.  Two cells for each bucket are twice what is ever needed. */
 static bool
-map_lines(struct index_space *sp, uint64_t items)
+map_space(struct index_space *sp, uint64_t items)
 {
-	uint64_t buckets = items * FILL_DEN / FILL_NUM / INDEX_SLOTS;
-	uint64_t nmain, nlines;
-	const size_t huge_lines = ((size_t)2 << 20) / 64;
+	const uint64_t huge = ((size_t)2 << 20) / sizeof(struct index_bucket);
+	uint64_t n = items / FILL + items / FILL / 8;
 
-	nmain = ((buckets + buckets / 8) >> sp->shard_bits) + BUCKETS_MIN;
-	nmain = round_up(nmain << sp->shard_bits, huge_lines);
-	nlines = nmain + round_up(nmain / 2, huge_lines);
-	if (nlines > UINT32_MAX)
+	n = ((n >> sp->shard_bits) + BUCKETS_MIN) << sp->shard_bits;
+	n = (n + huge - 1) & ~(huge - 1);
+	if (2 * n > UINT32_MAX)
 		return false;
-	sp->lines = arena_map(nlines * sizeof(struct index_bucket));
+	sp->mapped = n * sizeof(struct index_bucket) +
+	    2 * n * sizeof(struct index_cell);
+	sp->lines = arena_map(sp->mapped);
 	if (sp->lines == NULL)
 		return false;
-	arena_map_huge(sp->lines, sp->lines + nmain);
-	arena_map_huge(sp->lines + nmain, sp->lines + nlines);
-	sp->nmain = (uint32_t)nmain;
-	sp->nlines = (uint32_t)nlines;
+	sp->nlines = (uint32_t)n;
+	sp->ncells = (uint32_t)(2 * n);
+	sp->cells = (struct index_cell *)(void *)(sp->lines + n);
+	arena_map_huge(sp->lines, sp->lines + n);
+	arena_map_huge(sp->cells, sp->cells + 2 * n);
 	return true;
 }
 
@@ -62,7 +55,7 @@ index_space_new(unsigned shards, uint64_t items_max, struct arena *charge,
 	}
 	sp->charge = charge;
 	sp->shard_bits = (unsigned)__builtin_ctz(shards);
-	while (!map_lines(sp, items)) {
+	while (!map_space(sp, items)) {
 		items /= 2;
 		if (items < ITEMS_LEAST) {
 			*why = "cannot reserve address space for the index";
@@ -70,7 +63,7 @@ index_space_new(unsigned shards, uint64_t items_max, struct arena *charge,
 			return NULL;
 		}
 	}
-	sp->overflow_next = sp->nmain;
+	sp->cells_next = 1;
 	return sp;
 }
 
@@ -79,88 +72,78 @@ index_space_free(struct index_space **sp)
 {
 	if (*sp == NULL)
 		return;
-	arena_unmap((*sp)->lines, (*sp)->nlines * sizeof(struct index_bucket));
+	arena_unmap((*sp)->lines, (*sp)->mapped);
 	free(*sp);
 	*sp = NULL;
 }
 
-/* ------------------------------------------------------------ buckets */
+/* ------------------------------------------------------------ cells */
 
+/* An empty cell's number, or 0. */
 static uint32_t
-free_slots(const struct index_bucket *b)
-{
-	return index_match(b, 0);
-}
-
-static void
-charge(struct index *ix, ptrdiff_t buckets)
-{
-	arena_charge(ix->space->charge,
-	    buckets * (ptrdiff_t)sizeof(struct index_bucket));
-}
-
-/* An empty overflow bucket's line, or 0. */
-static uint32_t
-take_overflow(struct index *ix)
+take_cell(struct index *ix)
 {
 	struct index_space *sp = ix->space;
-	uint32_t line = ix->overflow_free;
+	uint32_t n = ix->cells_free;
 
-	if (line != 0) {
-		ix->overflow_free = ix->lines[line].overflow;
-		ix->lines[line].overflow = 0;
-		ix->overflow_used++;
-		return line;
+	if (n != 0) {
+		ix->cells_free = ix->cells[n].next;
+		ix->cells[n].next = 0;
+		ix->cells_used++;
+		return n;
 	}
-	line = atomic_load_explicit(&sp->overflow_next, memory_order_relaxed);
+	n = atomic_load_explicit(&sp->cells_next, memory_order_relaxed);
 	do {
-		if (line == sp->nlines)
+		if (n == sp->ncells)
 			return 0;
-	} while (!atomic_compare_exchange_weak_explicit(&sp->overflow_next,
-	    &line, line + 1, memory_order_relaxed, memory_order_relaxed));
-	charge(ix, 1);
-	ix->overflow_used++;
-	return line;
+	} while (!atomic_compare_exchange_weak_explicit(&sp->cells_next, &n,
+	    n + 1, memory_order_relaxed, memory_order_relaxed));
+	arena_charge(sp->charge, sizeof(struct index_cell));
+	ix->cells_used++;
+	return n;
 }
 
-/* The bucket is in no chain any more. */
+/* The cell is in no chain any more. */
 static void
-give_overflow(struct index *ix, uint32_t line)
+give_cell(struct index *ix, uint32_t n)
 {
-	struct index_bucket *b = &ix->lines[line];
+	struct index_cell *c = &ix->cells[n];
 
-	memset(b, 0, sizeof(*b));
-	b->overflow = ix->overflow_free;
-	ix->overflow_free = line;
-	ix->overflow_used--;
+	memset(c, 0, sizeof(*c));
+	c->next = ix->cells_free;
+	ix->cells_free = n;
+	ix->cells_used--;
 }
 
-static void
-set_slot(struct index_bucket *b, unsigned slot, uint16_t tag, handle h)
-{
-	b->tag[slot] = tag;
-	b->entry[slot] = h;
-}
-
-/* The first free slot of a chain; grows the chain by a bucket if it must. */
+/* The first free slot of a chain; grows the chain by a cell if it must. */
 static bool
 put(struct index *ix, uint32_t line, uint16_t tag, handle h)
 {
 	struct index_bucket *b = &ix->lines[line];
-	uint32_t slots;
-	unsigned len;
+	uint32_t free = index_match(b, 0), *link = &b->overflow;
+	struct index_cell *c;
+	unsigned i, len;
 
-	for (len = 1; (slots = free_slots(b)) == 0; len++) {
-		if (b->overflow == 0) {
-			line = len < INDEX_CHAIN_MAX ? take_overflow(ix) : 0;
-			if (line == 0)
-				return false;
-			b->overflow = line;
-		}
-		b = &ix->lines[b->overflow];
+	if (free != 0) {
+		i = (unsigned)__builtin_ctz(free);
+		b->tag[i] = tag;
+		b->entry[i] = h;
+		return true;
 	}
-	set_slot(b, (unsigned)__builtin_ctz(slots), tag, h);
-	return true;
+	for (len = 0; len < INDEX_CELLS_MAX; len++) {
+		if (*link == 0 && (*link = take_cell(ix)) == 0)
+			return false;
+		c = &ix->cells[*link];
+		free = index_match_cell(c, 0);
+		if (free != 0) {
+			i = (unsigned)__builtin_ctz(free);
+			c->tag[i] = tag;
+			c->entry[i] = h;
+			return true;
+		}
+		link = &c->next;
+	}
+	return false;
 }
 
 /* ------------------------------------------------------------ growth */
@@ -175,7 +158,7 @@ set_count(struct index *ix, uint32_t count)
 		atomic_store_explicit(&ix->mask, mask, memory_order_relaxed);
 	}
 	atomic_store_explicit(&ix->count, count, memory_order_relaxed);
-	ix->grow_at = (uint64_t)count * INDEX_SLOTS * FILL_NUM / FILL_DEN;
+	ix->grow_at = (uint64_t)count * FILL;
 }
 
 /* The bucket that divides when bucket number count comes to be. */
@@ -185,90 +168,104 @@ parent_of(uint32_t count)
 	return count & ~((uint32_t)1 << (31 - __builtin_clz(count)));
 }
 
-/* Fetches what dividing the bucket after this one will read. */
+static void
+fetch_item(const struct index *ix, handle h)
+{
+	const char *item = arena_at(ix->space->charge, h);
+
+	/* the header and where a key begins: often one line */
+	__builtin_prefetch(item);
+	__builtin_prefetch(item + sizeof(struct item));
+}
+
+/*
+ * Fetches what dividing the next buckets will read: one step before, the
+ * items; two steps, the first cell; three steps, the bucket.
+ */
 static void
 look_ahead(const struct index *ix, uint32_t count)
 {
 	const struct index_bucket *b;
-	const char *item;
+	uint32_t cell;
 	unsigned i;
 
-	__builtin_prefetch(&ix->lines[index_line(ix, parent_of(count + 1))]);
+	__builtin_prefetch(&ix->lines[index_line(ix, parent_of(count + 2))]);
+	b = &ix->lines[index_line(ix, parent_of(count + 1))];
+	__builtin_prefetch(&ix->cells[b->overflow]);
 	b = &ix->lines[index_line(ix, parent_of(count))];
-	for (i = 0; i < INDEX_SLOTS; i++) {
-		item = arena_at(ix->space->charge, b->entry[i]);
-		/* the header and where a key begins: often one line */
-		__builtin_prefetch(item);
-		__builtin_prefetch(item + sizeof(struct item));
-	}
-	if (b->overflow != 0)
-		__builtin_prefetch(&ix->lines[b->overflow]);
+	for (i = 0; i < INDEX_SLOTS; i++)
+		fetch_item(ix, b->entry[i]);
+	for (cell = b->overflow; cell != 0; cell = ix->cells[cell].next)
+		for (i = 0; i < INDEX_CELL_SLOTS; i++)
+			fetch_item(ix, ix->cells[cell].entry[i]);
 }
 
 struct entry {
 	handle h;
 	uint16_t tag;
-	bool moves;
 };
 
-/* Everything in a chain, and whether it belongs to the new bucket. */
 static unsigned
-gather(const struct index *ix, uint32_t line, uint32_t bit, struct entry *e)
+gather(const struct index *ix, uint32_t line, struct entry *e)
 {
 	const struct index_bucket *b = &ix->lines[line];
+	const struct index_cell *c;
+	uint32_t cell;
 	unsigned i, n = 0;
 
-	for (;; b = &ix->lines[b->overflow]) {
-		for (i = 0; i < INDEX_SLOTS; i++) {
-			if (b->tag[i] == 0)
-				continue;
-			e[n].h = b->entry[i];
-			e[n].tag = b->tag[i];
-			e[n].moves = (hash_bucket(ix->hash_of(ix->arg,
-			    b->entry[i])) & bit) != 0;
-			n++;
-		}
-		if (b->overflow == 0)
-			return n;
+	for (i = 0; i < INDEX_SLOTS; i++) {
+		e[n] = (struct entry){ b->entry[i], b->tag[i] };
+		n += b->tag[i] != 0;
 	}
+	for (cell = b->overflow; cell != 0; cell = c->next) {
+		c = &ix->cells[cell];
+		for (i = 0; i < INDEX_CELL_SLOTS; i++) {
+			e[n] = (struct entry){ c->entry[i], c->tag[i] };
+			n += c->tag[i] != 0;
+		}
+	}
+	return n;
 }
 
 static void
 clear_chain(struct index *ix, uint32_t line)
 {
 	struct index_bucket *b = &ix->lines[line];
-	uint32_t next, over = b->overflow;
+	uint32_t cell = b->overflow, next;
 
 	memset(b, 0, sizeof(*b));
-	for (; over != 0; over = next) {
-		next = ix->lines[over].overflow;
-		give_overflow(ix, over);
+	for (; cell != 0; cell = next) {
+		next = ix->cells[cell].next;
+		give_cell(ix, cell);
 	}
 }
 
 /*
  * Divides one bucket.  Nothing can fail half-way: two chains never need more
- * overflow buckets than the one did, because each has a main bucket, and those
- * it had are on the list of free ones by then.
+ * cells than the one did, because each has a bucket of its own, and those it
+ * had are on the list of free ones by then.
  */
 static void
 grow(struct index *ix)
 {
 	uint32_t count = index_buckets(ix);
-	uint32_t from, to;
-	struct entry e[CHAIN_ITEMS];
+	uint32_t from, to, bit = count ^ parent_of(count);
+	struct entry e[INDEX_CHAIN_MAX + 1]; /* gather() writes ahead */
 	unsigned i, n;
+	bool moves;
 
-	if (count >= ix->space->nmain >> ix->shard_bits)
+	if (count >= ix->space->nlines >> ix->shard_bits)
 		return;
 	from = index_line(ix, parent_of(count));
 	to = index_line(ix, count);
-	n = gather(ix, from, count ^ parent_of(count), e);
+	n = gather(ix, from, e);
 	clear_chain(ix, from);
-	for (i = 0; i < n; i++)
-		if (!put(ix, e[i].moves ? to : from, e[i].tag, e[i].h))
+	for (i = 0; i < n; i++) {
+		moves = hash_bucket(ix->hash_of(ix->arg, e[i].h)) & bit;
+		if (!put(ix, moves ? to : from, e[i].tag, e[i].h))
 			abort();
-	charge(ix, 1);
+	}
+	arena_charge(ix->space->charge, sizeof(struct index_bucket));
 	set_count(ix, count + 1);
 	look_ahead(ix, count + 1);
 }
@@ -279,30 +276,37 @@ void
 index_init(struct index *ix, struct index_space *sp, unsigned shard,
     uint32_t items_start, index_hash_fn *hash_of, const void *arg)
 {
-	uint64_t room = sp->nmain >> sp->shard_bits;
+	uint64_t room = sp->nlines >> sp->shard_bits;
 	uint32_t count = BUCKETS_MIN;
 
 	memset(ix, 0, sizeof(*ix));
 	ix->lines = sp->lines;
+	ix->cells = sp->cells;
 	ix->space = sp;
 	ix->hash_of = hash_of;
 	ix->arg = arg;
 	ix->shard = shard;
 	ix->shard_bits = sp->shard_bits;
-	while ((uint64_t)count * INDEX_SLOTS * FILL_NUM / FILL_DEN <
-	    items_start && (uint64_t)count * 2 <= room)
+	while ((uint64_t)count * FILL < items_start &&
+	    (uint64_t)count * 2 <= room)
 		count *= 2;
 	atomic_store_explicit(&ix->mask, count - 1, memory_order_relaxed);
 	set_count(ix, count);
-	charge(ix, count);
+	arena_charge(sp->charge, count * (ptrdiff_t)sizeof(*sp->lines));
 }
 
 bool
 index_insert(struct index *ix, uint64_t hash, handle h)
 {
 	assert(h != 0);
-	if (!put(ix, index_home(ix, hash), index_tag(hash), h))
-		return false;
+	if (!put(ix, index_home(ix, hash), index_tag(hash), h)) {
+		/* dividing gives cells back; but not without end, for a flood
+		 * of equal hashes */
+		if (ix->items > ix->grow_at / 2)
+			grow(ix);
+		if (!put(ix, index_home(ix, hash), index_tag(hash), h))
+			return false;
+	}
 	ix->items++;
 	if (ix->items > ix->grow_at)
 		grow(ix);
@@ -313,89 +317,100 @@ void
 index_remove(struct index *ix, const struct index_probe *p)
 {
 	struct index_bucket *b = &ix->lines[p->line];
+	struct index_cell *c = &ix->cells[p->cell];
 
-	assert(b->entry[p->slot] != 0);
-	set_slot(b, p->slot, 0, 0);
 	ix->items--;
-	if (p->line != p->prev && free_slots(b) == (1 << INDEX_SLOTS) - 1) {
-		ix->lines[p->prev].overflow = b->overflow;
-		give_overflow(ix, p->line);
+	if (p->cell == 0) {
+		assert(b->entry[p->slot] != 0);
+		b->tag[p->slot] = 0;
+		b->entry[p->slot] = 0;
+		return;
 	}
+	assert(c->entry[p->slot] != 0);
+	c->tag[p->slot] = 0;
+	c->entry[p->slot] = 0;
+	if (index_match_cell(c, 0) != (1 << INDEX_CELL_SLOTS) - 1)
+		return;
+	if (p->prev == 0)
+		b->overflow = c->next;
+	else
+		ix->cells[p->prev].next = c->next;
+	give_cell(ix, p->cell);
 }
 
 unsigned
 index_list(const struct index *ix, uint32_t bucket, handle *list,
     unsigned max)
 {
-	const struct index_bucket *b = &ix->lines[index_line(ix, bucket)];
-	unsigned i, n = 0;
+	struct entry e[INDEX_CHAIN_MAX + 1];
+	unsigned i, n = gather(ix, index_line(ix, bucket), e);
 
-	for (;; b = &ix->lines[b->overflow]) {
-		for (i = 0; i < INDEX_SLOTS; i++) {
-			if (b->entry[i] == 0)
-				continue;
-			if (n < max)
-				list[n] = b->entry[i];
-			n++;
-		}
-		if (b->overflow == 0)
-			return n;
-	}
+	for (i = 0; i < n && i < max; i++)
+		list[i] = e[i].h;
+	return n;
 }
 
 size_t
 index_bytes(const struct index *ix)
 {
-	return ((size_t)index_buckets(ix) + ix->overflow_used) *
-	    sizeof(struct index_bucket);
+	return index_buckets(ix) * sizeof(struct index_bucket) +
+	    ix->cells_used * sizeof(struct index_cell);
 }
 
 /* ------------------------------------------------------------ check */
 
-static uint64_t
-check_bucket(const struct index *ix, const struct index_bucket *b,
-    uint32_t home)
+static void
+check_slot(const struct index *ix, uint32_t home, uint16_t tag, handle h)
 {
-	unsigned i;
-	uint64_t hash, items = 0;
+	uint64_t hash;
 
-	for (i = 0; i < INDEX_SLOTS; i++) {
-		assert((b->tag[i] == 0) == (b->entry[i] == 0));
-		if (b->entry[i] == 0)
-			continue;
-		hash = ix->hash_of(ix->arg, b->entry[i]);
-		assert(index_tag(hash) == b->tag[i]);
-		assert(index_home(ix, hash) == home);
-		items++;
+	assert((tag == 0) == (h == 0));
+	if (h == 0)
+		return;
+	hash = ix->hash_of(ix->arg, h);
+	assert(index_tag(hash) == tag);
+	assert(index_home(ix, hash) == home);
+}
+
+/* How many cells the chain has. */
+static unsigned
+check_chain(const struct index *ix, uint32_t home)
+{
+	const struct index_bucket *b = &ix->lines[home];
+	const struct index_cell *c;
+	uint32_t cell;
+	unsigned i, len = 0;
+
+	for (i = 0; i < INDEX_SLOTS; i++)
+		check_slot(ix, home, b->tag[i], b->entry[i]);
+	for (cell = b->overflow; cell != 0; cell = c->next) {
+		assert(cell < ix->space->cells_next);
+		assert(++len <= INDEX_CELLS_MAX);
+		c = &ix->cells[cell];
+		for (i = 0; i < INDEX_CELL_SLOTS; i++)
+			check_slot(ix, home, c->tag[i], c->entry[i]);
+		assert(index_match_cell(c, 0) != (1 << INDEX_CELL_SLOTS) - 1);
 	}
-	return items;
+	return len;
 }
 
 void
 index_check(const struct index *ix)
 {
 	const struct index_space *sp = ix->space;
-	uint32_t n, line, home, count = index_buckets(ix), overflows = 0;
-	uint64_t got, items = 0;
+	uint32_t n, cell, count = index_buckets(ix);
+	uint64_t items = 0, cells = 0, idle = 0;
 
 	assert(count <= ix->mask + 1 && ix->mask < 2 * (uint64_t)count);
-	assert(count <= sp->nmain >> sp->shard_bits);
+	assert(count <= sp->nlines >> sp->shard_bits);
 	for (n = 0; n < count; n++) {
-		home = index_line(ix, n);
-		items += check_bucket(ix, &ix->lines[home], home);
-		line = ix->lines[home].overflow;
-		for (; line != 0; line = ix->lines[line].overflow) {
-			assert(line >= sp->nmain && line < sp->nlines);
-			got = check_bucket(ix, &ix->lines[line], home);
-			assert(got > 0);
-			items += got;
-			overflows++;
-			assert(overflows <= ix->overflow_used);
-		}
+		cells += check_chain(ix, index_line(ix, n));
+		items += index_list(ix, n, NULL, 0);
 	}
 	assert(items == ix->items);
-	assert(overflows == ix->overflow_used);
-	for (line = ix->overflow_free; line != 0;
-	    line = ix->lines[line].overflow)
-		assert(line >= sp->nmain && line < sp->nlines);
+	assert(cells == ix->cells_used);
+	for (cell = ix->cells_free; cell != 0; cell = ix->cells[cell].next) {
+		assert(cell < sp->cells_next);
+		assert(++idle + cells < sp->cells_next);
+	}
 }

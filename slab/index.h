@@ -4,31 +4,33 @@
  *      struct bucket, 64 bytes, one cache line:
  *        tag[10]     16 bits of the hash each, 0 where free
  *        entry[10]   handles, 0 = free slot
- *        overflow    line of a further bucket, 0 = none
+ *        overflow    number of a cell, 0 = none
+ *
+ *      struct cell, 32 bytes, chained: four more of each
  *
  * A lookup reads the bucket, compares ten tags at once and yields the handles
  * whose tag matches; the caller compares keys.  So it costs two cache misses,
  * the bucket and the item.
  *
- * Linear hashing grows one bucket at a time: when the slots are 83 % full
- * (a longer chain costs more than the memory saves), the next bucket in turn
- * is divided in two.  Memory is thus always in proportion to the items, about
- * 8 bytes each; there is no doubling, no second table, and no long pause.
+ * Linear hashing grows one bucket at a time: when there are nine items for ten
+ * slots of the buckets, the next bucket in turn is divided in two.  Memory is
+ * thus always in proportion to the items, 8.3 to 8.9 bytes each; there is no
+ * doubling, no second table, and no long pause.  One lookup in eight goes on to
+ * a cell.  (Cells of half a line save 0.6 bytes an item against whole lines,
+ * for buckets that have not divided yet are a third of a line too full.)
  * Dividing needs the hash of what stands in the bucket: the caller's
  * index_hash_fn reads the key again.  The items of the bucket that comes next
  * are fetched one step ahead.
  *
  * All shards' indexes share one reservation of address space, bucket b of
  * shard s at line b << shard_bits | s, so that together they are dense and
- * huge pages serve them.  Overflow buckets lie behind, for whoever needs one:
- *
- *      line 0              nmain                  nlines
- *      | main buckets ...  | overflow buckets ... |
+ * huge pages serve them.  Behind the buckets lie the cells, for whoever needs
+ * one.
  *
  * Owns:    buckets; never items.
  * Threads: the caller holds the lock of the shard that owns the index; only
  *          index_prefetch() and index_peek() need none (hints).
- * Fails:   index_insert() returns false when no overflow bucket can be had.
+ * Fails:   index_insert() returns false when no cell can be had.
  * Cost:    O(1); growth a bounded step per insert.
  */
 #ifndef SLAB_INDEX_H
@@ -44,8 +46,10 @@
 #include "slab/hash.h"
 
 enum {
-	INDEX_SLOTS = 10,    /* of a bucket */
-	INDEX_CHAIN_MAX = 8, /* buckets in a chain; a sane one has two */
+	INDEX_SLOTS = 10, /* of a bucket */
+	INDEX_CELL_SLOTS = 4,
+	INDEX_CELLS_MAX = 16, /* in a chain; a sane one has up to three */
+	INDEX_CHAIN_MAX = INDEX_SLOTS + INDEX_CELLS_MAX * INDEX_CELL_SLOTS,
 };
 
 struct index_bucket {
@@ -55,13 +59,23 @@ struct index_bucket {
 };
 _Static_assert(sizeof(struct index_bucket) == 64, "a bucket is a cache line");
 
-/* What all shards' indexes share.  Fixed but for overflow_next. */
+struct index_cell {
+	_Alignas(32) uint16_t tag[INDEX_CELL_SLOTS];
+	handle entry[INDEX_CELL_SLOTS];
+	uint32_t next;
+	uint32_t unused;
+};
+_Static_assert(sizeof(struct index_cell) == 32, "two cells in a cache line");
+
+/* What all shards' indexes share.  Fixed but for cells_next. */
 struct index_space {
 	struct index_bucket *lines;
+	struct index_cell *cells; /* cell 0 is none */
 	struct arena *charge;
+	size_t mapped; /* bytes */
 	unsigned shard_bits;
-	uint32_t nmain, nlines;
-	_Atomic uint32_t overflow_next; /* first line never given out */
+	uint32_t nlines, ncells;
+	_Atomic uint32_t cells_next; /* first one never given out */
 };
 
 /* items_max: the most items that all shards together can ever hold. */
@@ -75,6 +89,7 @@ typedef uint64_t index_hash_fn(const void *arg, handle);
 struct index {
 	/* fixed */
 	struct index_bucket *lines; /* the space's */
+	struct index_cell *cells;
 	struct index_space *space;
 	index_hash_fn *hash_of;
 	const void *arg;
@@ -83,8 +98,8 @@ struct index {
 	/* guarded by the shard's lock; mask and count may be peeked at */
 	_Atomic uint32_t mask;	/* count <= mask + 1 <= 2 * count */
 	_Atomic uint32_t count; /* buckets; count - (mask + 1) / 2 divides */
-	uint32_t overflow_free; /* list of overflow buckets given back */
-	uint32_t overflow_used;
+	uint32_t cells_free;	/* list of cells given back */
+	uint32_t cells_used;
 	uint64_t items;
 	uint64_t grow_at; /* items at which a bucket is divided */
 };
@@ -103,8 +118,9 @@ void index_init(struct index *, struct index_space *, unsigned shard,
  * index_remove() act on the entry that index_next() returned last.
  */
 struct index_probe {
-	uint32_t line;	/* of the bucket looked at */
-	uint32_t prev;	/* the one before it in the chain */
+	uint32_t line;	/* of the bucket */
+	uint32_t cell;	/* looked at; 0 = the bucket itself */
+	uint32_t prev;	/* cell before it in the chain */
 	uint32_t matches; /* bits of slots not yet returned */
 	uint32_t slot;	/* returned last */
 	uint16_t tag;
@@ -119,27 +135,46 @@ index_tag(uint64_t hash)
 	return tag != 0 ? tag : 1;
 }
 
-/* Bit i is set where tag[i] is tag.  Always inlined, so that index_peek() alone
- * decides that TSan shall not look at it. */
+/*
+ * Bit i is set where tag[i] is tag, for eight of them at a 16-byte boundary.
+ * Always inlined, like those below, so that index_peek() alone decides that
+ * TSan shall not look at it.
+ */
+__attribute__((always_inline)) static inline uint32_t
+index_match8(const uint16_t *at, uint16_t tag)
+{
+#if defined(__SSE2__)
+	__m128i same = _mm_cmpeq_epi16(_mm_set1_epi16((short)tag),
+	    _mm_load_si128((const __m128i *)(const void *)at));
+
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(same,
+	    _mm_setzero_si128()));
+#else
+	uint32_t bits = 0;
+	uint16_t other;
+
+	/* bytes, for they reach into what follows the tags */
+	for (unsigned i = 0; i < 8; i++) {
+		memcpy(&other, (const char *)at + 2 * i, sizeof(other));
+		bits |= (uint32_t)(other == tag) << i;
+	}
+	return bits;
+#endif
+}
+
 __attribute__((always_inline)) static inline uint32_t
 index_match(const struct index_bucket *b, uint16_t tag)
 {
-#if defined(__SSE2__)
-	const __m128i want = _mm_set1_epi16((short)tag);
-	const __m128i *at = (const __m128i *)(const void *)b->tag;
-	__m128i lo = _mm_cmpeq_epi16(_mm_load_si128(at), want);
-	__m128i hi = _mm_cmpeq_epi16(_mm_load_si128(at + 1), want);
+	const uint16_t *at = b->tag;
 
-	/* the second load reaches into entry[] */
-	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(lo, hi)) &
+	return (index_match8(at, tag) | index_match8(at + 8, tag) << 8) &
 	    ((1 << INDEX_SLOTS) - 1);
-#else
-	uint32_t bits = 0;
+}
 
-	for (unsigned i = 0; i < INDEX_SLOTS; i++)
-		bits |= (uint32_t)(b->tag[i] == tag) << i;
-	return bits;
-#endif
+__attribute__((always_inline)) static inline uint32_t
+index_match_cell(const struct index_cell *c, uint16_t tag)
+{
+	return index_match8(c->tag, tag) & ((1 << INDEX_CELL_SLOTS) - 1);
 }
 
 static inline uint32_t
@@ -172,7 +207,8 @@ index_probe(const struct index *ix, uint64_t hash)
 	struct index_probe p;
 
 	p.tag = index_tag(hash);
-	p.line = p.prev = index_home(ix, hash);
+	p.line = index_home(ix, hash);
+	p.cell = p.prev = 0;
 	p.matches = index_match(&ix->lines[p.line], p.tag);
 	p.slot = 0;
 	return p;
@@ -181,25 +217,29 @@ index_probe(const struct index *ix, uint64_t hash)
 static inline handle
 index_next(const struct index *ix, struct index_probe *p)
 {
-	const struct index_bucket *b = &ix->lines[p->line];
+	while (__builtin_expect(p->matches == 0, 0)) {
+		uint32_t next = p->cell == 0 ? ix->lines[p->line].overflow :
+					       ix->cells[p->cell].next;
 
-	while (p->matches == 0) {
-		if (b->overflow == 0)
+		if (next == 0)
 			return 0;
-		p->prev = p->line;
-		p->line = b->overflow;
-		b = &ix->lines[p->line];
-		p->matches = index_match(b, p->tag);
+		p->prev = p->cell;
+		p->cell = next;
+		p->matches = index_match_cell(&ix->cells[next], p->tag);
 	}
 	p->slot = (uint32_t)__builtin_ctz(p->matches);
 	p->matches &= p->matches - 1;
-	return b->entry[p->slot];
+	return p->cell == 0 ? ix->lines[p->line].entry[p->slot] :
+			      ix->cells[p->cell].entry[p->slot];
 }
 
 static inline void
 index_replace(struct index *ix, const struct index_probe *p, handle h)
 {
-	ix->lines[p->line].entry[p->slot] = h;
+	if (p->cell == 0)
+		ix->lines[p->line].entry[p->slot] = h;
+	else
+		ix->cells[p->cell].entry[p->slot] = h;
 }
 
 void index_remove(struct index *, const struct index_probe *);
@@ -218,16 +258,21 @@ __attribute__((no_sanitize("thread"))) static inline handle
 index_peek(const struct index *ix, uint64_t hash)
 {
 	const struct index_bucket *b = &ix->lines[index_home(ix, hash)];
-	uint32_t matches = index_match(b, index_tag(hash));
+	const uint16_t tag = index_tag(hash);
+	const struct index_cell *c;
+	uint32_t matches = index_match(b, tag);
 
-	if (matches != 0)
+	if (__builtin_expect(matches != 0, 1))
 		return b->entry[__builtin_ctz(matches)];
-	if (b->overflow != 0)
-		__builtin_prefetch(&ix->lines[b->overflow]);
-	return 0;
+	if (b->overflow == 0)
+		return 0;
+	c = &ix->cells[b->overflow];
+	matches = index_match_cell(c, tag);
+	return matches != 0 ? c->entry[__builtin_ctz(matches)] : 0;
 }
 
-/* All handles of bucket n (overflow included) into list; how many there were.
+/* All handles of bucket n (cells included) into list; how many there were, at
+ * most INDEX_CHAIN_MAX.
  * Buckets are 0 .. index_buckets()-1; growth moves handles only to a higher
  * bucket, never back, so a walk upwards misses nothing that stays. */
 unsigned index_list(const struct index *, uint32_t bucket, handle *list,
