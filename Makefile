@@ -152,7 +152,7 @@ run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
 	@echo "    telnet 127.0.0.1 11211       then type:  stats"
 	@echo "slabd: or, where there is no telnet, in bash:"
 	@echo "    exec 3<>/dev/tcp/127.0.0.1/11211"
-	@echo "    printf 'set hi 0 0 5\r\nhello\r\nget hi\r\nquit\r\n' >&3; cat <&3"
+	@printf '%s\n' "    printf 'get hi\r\nquit\r\n' >&3; cat <&3"
 	@exec build/slabd -l 127.0.0.1 -p 11211 $(ARGS)
 
 check: # build and run all tests; the last line has the sum

@@ -357,7 +357,7 @@ class Lengths(Talk):
     def test_announce_two_gigabytes_and_leave(self):
         for n in (2147483645, 1 << 30, 100 << 20):
             c = self.connect()
-            c.send(b"set k 0 0 %d\r\n" % n + b"x" * 100000)
+            c.send(b"set huge 0 0 %d\r\n" % n + b"x" * 100000)
             c.close()
             self.works()
 
