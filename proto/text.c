@@ -493,12 +493,14 @@ parse_one_key(const struct command *c, const struct line *l,
 	enum op op = c->op;
 	unsigned want = c->shape == SHAPE_KEY ? 2 : 3;
 	struct word words[3];
+	unsigned n = token_words(l->at, l->n, words, 3);
 	int32_t exptime;
 	bool quiet;
 
-	if (token_words(l->at, l->n, words, want) < want)
+	if (n < want)
 		return (refuse(req, op, STATUS_BAD_FORMAT));
-	quiet = ends_noreply(l);
+	/* One may delete a key of that name, and hear of it. */
+	quiet = n == 3 && ends_noreply(l);
 	if (words[1].n > PROTO_KEY_MAX)
 		return (refuse_quietly(req, op, STATUS_BAD_FORMAT, quiet));
 	if (c->shape == SHAPE_NUMBER) {
@@ -527,7 +529,8 @@ static enum parse
 parse_words(enum op op, const struct line *l, struct request *req)
 {
 	req->op = op;
-	req->quiet = op != OP_VERSION && op != OP_STATS && ends_noreply(l);
+	req->quiet = op != OP_VERSION && op != OP_STATS &&
+	    op != OP_SHUTDOWN && ends_noreply(l);
 	req->key = NULL;
 	req->nkey = 0;
 	req->follow = 0;
