@@ -129,6 +129,7 @@ static enum parse
 refuse(struct request *req, enum status problem, bool close, uint32_t swallow)
 {
 	req->quiet = false;
+	req->nkey = 0; /* it may be longer than any reply */
 	req->problem = problem;
 	req->close = close;
 	req->swallow = swallow;

@@ -377,12 +377,20 @@ put(char *out, const char *bytes, size_t n)
 	return out + n;
 }
 
+/* Most numbers are small. */
+static inline char *
+put_digits(char *out, uint64_t v)
+{
+	return v < 10000 ? token_put_short(out, (unsigned)v) :
+	    token_put_uint64(out, v);
+}
+
 static inline char *
 put_number(char *out, char letter, uint64_t v)
 {
 	*out++ = ' ';
 	*out++ = letter;
-	return token_put_uint64(out, v);
+	return put_digits(out, v);
 }
 
 static char *
@@ -483,7 +491,7 @@ static char *
 put_hit(char *out, const struct request *req, const struct result *res)
 {
 	if (res->has_value)
-		out = token_put_uint64(put(out, "VA ", 3), res->nvalue);
+		out = put_digits(put(out, "VA ", 3), res->nvalue);
 	else
 		out = put(out, "HD", 2);
 	if ((req->meta.has & SHOWN_MG) != 0)

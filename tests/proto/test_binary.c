@@ -133,6 +133,8 @@ check_refused(enum parse got, const struct request *req, enum status problem,
 	ck_assert_int_eq(req->close, close);
 	ck_assert_uint_eq(req->swallow, swallow);
 	ck_assert(!req->quiet);
+	/* whatever is answered, it does not echo a key */
+	ck_assert_uint_eq(req->nkey, 0);
 }
 
 static void
