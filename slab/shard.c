@@ -327,11 +327,10 @@ static void
 check_bucket(struct shard *s, uint32_t bucket, uint64_t *bytes,
     uint32_t *epochs)
 {
-	enum { MANY = 1024 };
-	handle list[MANY];
-	unsigned n = index_list(&s->index, bucket, list, MANY);
+	handle list[INDEX_CHAIN_MAX];
+	unsigned n = index_list(&s->index, bucket, list, INDEX_CHAIN_MAX);
 
-	assert(n <= MANY);
+	assert(n <= INDEX_CHAIN_MAX);
 	while (n-- > 0) {
 		struct item *it = slab_at(s->slab, list[n]);
 		struct cache_key k = { .bytes = item_key(it),

@@ -2,7 +2,7 @@
 #include "slab/cache.h"
 #include "slab/door.h"
 
-enum { BUCKET_ITEMS = 256, BUCKETS_A_STEP = 64 };
+enum { BUCKETS_A_STEP = 64 };
 
 static void
 list_item(struct shard *s, handle h, struct cache_listed *to)
@@ -16,13 +16,13 @@ static size_t
 list_bucket(struct shard *s, uint32_t bucket, uint32_t *skip, uint32_t now,
     struct cache_listed *list, size_t max)
 {
-	handle all[BUCKET_ITEMS];
-	unsigned n = index_list(&s->index, bucket, all, BUCKET_ITEMS);
+	handle all[INDEX_CHAIN_MAX];
+	unsigned n = index_list(&s->index, bucket, all, INDEX_CHAIN_MAX);
 	unsigned i;
 	size_t got = 0;
 
-	if (n > BUCKET_ITEMS)
-		n = BUCKET_ITEMS;
+	if (n > INDEX_CHAIN_MAX)
+		n = INDEX_CHAIN_MAX;
 	for (i = *skip; i < n && got < max; i++)
 		if (!shard_is_dead(s, slab_at(s->slab, all[i]), now))
 			list_item(s, all[i], &list[got++]);

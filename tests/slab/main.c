@@ -6,7 +6,11 @@
 	X(lock)                                                               \
 	X(arena)                                                              \
 	X(slab)                                                               \
-	X(index)
+	X(index)                                                              \
+	X(lru)                                                                \
+	X(cache)                                                              \
+	X(meta_semantics)                                                     \
+	X(large)
 
 #define X(unit) Suite *unit##_suite(void);
 SUITES(X)
