@@ -2,8 +2,24 @@
 #include "slab/cache.h"
 #include "slab/door.h"
 
-/* Which line of an item the value's end is most likely in. */
-enum { LINE = 64 };
+enum {
+	LINE = 64,
+	AHEAD = 4 * LINE, /* of an item; hardware fetches on from there */
+};
+
+/* The item's lines: a hit writes the first and copies from all. */
+static inline void
+fetch_item(const struct cache *c, handle h)
+{
+	const char *at = slab_at(&c->slab, h);
+	uint32_t size = slab_chunk_size(&c->slab, h);
+
+	__builtin_prefetch(at, 1);
+	for (uint32_t i = LINE; i < AHEAD && i < size; i += LINE)
+		__builtin_prefetch(at + i);
+	if (size < AHEAD)
+		__builtin_prefetch(at + size - 1);
+}
 
 void
 cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
@@ -19,12 +35,9 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 	for (unsigned i = 0; n > 1 && i < n; i++) {
 		handle h = index_peek(&door_shard(c, keys[i].hash)->index,
 		    keys[i].hash);
-		const char *at = slab_at(&c->slab, h);
 
-		/* The header is written by the hit, the line behind it holds
-		 * the end of the key and the value. */
-		__builtin_prefetch(at, 1);
-		__builtin_prefetch(at + LINE);
+		if (h != 0)
+			fetch_item(c, h);
 	}
 }
 
