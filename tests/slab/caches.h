@@ -10,6 +10,7 @@
 #define TESTS_SLAB_CACHES_H
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

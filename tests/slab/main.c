@@ -10,7 +10,8 @@
 	X(lru)                                                                \
 	X(cache)                                                              \
 	X(meta_semantics)                                                     \
-	X(large)
+	X(large)                                                              \
+	X(model)
 
 #define X(unit) Suite *unit##_suite(void);
 SUITES(X)
