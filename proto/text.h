@@ -7,8 +7,9 @@
  * Owns:    nothing.
  * Threads: any; a parser belongs to one connection.
  * Fails:   by PARSE_REFUSE and PARSE_CLOSE.
- * Cost:    get of one short key, parsed and its head composed: about 130
- *          instructions; a further key of the line the same.
+ * Cost:    get of one key of 16 bytes, parsed and its head composed, through
+ *          proto.h: 140 instructions; a further key of the line the same; set,
+ *          parsed: 180.  Other lines three to five hundred.
  */
 #ifndef PROTO_TEXT_H
 #define PROTO_TEXT_H

@@ -119,6 +119,10 @@ static const struct row stores[] = {
 	    "SET k f=4294967295 e=2147483647 n=1 {x} whole\n" },
 	{ "set k 4294967296 4294967296 1\r\nx\r\n",
 	    "SET k f=0 e=0 n=1 {x} whole\n" },
+	{ "set k 0 4294967295 1\r\nx\r\n",
+	    "SET k f=0 e=-1 n=1 {x} whole\n" },
+	{ "set k 0 2147483648 1\r\nx\r\n",
+	    "SET k f=0 e=-2147483648 n=1 {x} whole\n" },
 	{ "set k +5 +6 1\r\nx\r\n", "SET k f=5 e=6 n=1 {x} whole\n" },
 	{ "set k 00000000000005 -1 0000000001\r\nx\r\n",
 	    "SET k f=5 e=-1 n=1 {x} whole\n" },
@@ -351,7 +355,8 @@ TABLE_TEST(unfinished)
 
 START_TEST(nul_is_a_byte_like_others)
 {
-	static const char in[] = "get a\0b\0\r\nset \0 0 0 1\r\n\0\r\n\0\0\0\0\n";
+	static const char in[] =
+	    "get a\0b\0\r\nset \0 0 0 1\r\n\0\r\n\0\0\0\0\n";
 	struct talk t;
 
 	talk_init(&t);
@@ -492,6 +497,10 @@ START_TEST(lines_of_blanks)
 	check_long(" ", " ", 20000, "\r\n", "close, no line end\n");
 	check_long("get ", "k", 100000, "\r\nget b\r\n",
 	    "refuse GET BAD_FORMAT\nGET b last\n");
+	/* and without an end: nothing of them need be kept */
+	check_long("get ", " ", 100000, "", "");
+	check_long("get ", "k", 100000, "", "refuse GET BAD_FORMAT\n");
+	check_long(" get ", "k", 100000, "", "refuse UNKNOWN ERROR\n");
 }
 END_TEST
 

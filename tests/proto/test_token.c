@@ -391,7 +391,8 @@ token_suite(void)
 	tcase_add_loop_test(c, int32_follows_its_rule, 0, ROWS(int32s));
 	tcase_add_loop_test(c, uint32_follows_its_rule, 0, ROWS(uint32s));
 	tcase_add_loop_test(c, uint64_follows_its_rule, 0, ROWS(uint64s));
-	tcase_add_loop_test(c, c_numbers_are_read_as_c_does, 0, ROWS(c_numbers));
+	tcase_add_loop_test(c, c_numbers_are_read_as_c_does, 0,
+	    ROWS(c_numbers));
 	tcase_add_test(c, doubles);
 	tcase_add_test(c, put_writes_what_printf_writes);
 	tcase_add_test(c, short_numbers_are_written_alike);
