@@ -93,14 +93,10 @@ observe(const struct call *c, enum detail_what what)
 	    META_BIT('O') | META_BIT('q'))
 
 static inline bool
-is_plain(const struct host *h, const struct request *req)
+is_plain(const struct request *req)
 {
-	if (req->op > OP_GETS && (req->op != OP_MG ||
-	    (req->meta.has & ~PLAIN_FLAGS) != 0 ||
-	    !(req->meta.has & META_BIT('v'))))
-		return false;
-	return atomic_load_explicit(&h->server->observing,
-	    memory_order_relaxed) == 0;
+	return req->op <= OP_GETS || ((req->meta.has & ~PLAIN_FLAGS) == 0 &&
+	    (req->meta.has & META_BIT('v')));
 }
 
 static void
@@ -125,7 +121,7 @@ command_read(struct session *s, struct host *h, const struct request *req,
 	char *out = output_at(h->out), *value = out + s->lead + req->nkey;
 	size_t nhead;
 
-	if (!is_plain(h, req))
+	if (!is_plain(req))
 		return false;
 	switch (cache_read(h->cache, &h->caller, key, value, CACHE_SMALL_MAX,
 	    &hit)) {
@@ -145,7 +141,7 @@ command_read(struct session *s, struct host *h, const struct request *req,
 		if (req->op == OP_MG)
 			show_meta(h, &hit, &res);
 		out = plain_hit(proto, out, req, &res, value, &nhead);
-		s->lead = (uint16_t)(nhead - req->nkey);
+		session_learn(s, nhead, req->nkey);
 		break;
 	}
 	output_to(h->out, out);

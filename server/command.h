@@ -61,9 +61,16 @@ OPS(X)
 #undef X
 
 /*
- * The short way of a plain read: looks up and replies in one.  false: nothing
- * was done, the handler has to.
+ * The short way of a plain read: looks up and replies in one.  Only for ops
+ * that command_is_read(), and while nobody observes.  false: nothing was
+ * done, the handler has to.
  */
+static inline bool
+command_is_read(enum op op)
+{
+	return op <= OP_GETS || op == OP_MG;
+}
+
 bool command_read(struct session *, struct host *, const struct request *,
     const struct cache_key *);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/watch.h"
@@ -175,9 +176,10 @@ send_output(struct conn *c, struct output *o)
 
 	while (!output_empty(o)) {
 		unsigned n = output_iov(o, h->cache, iov, OUTPUT_IOV);
+		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
 		ssize_t sent = n == 1 ?
-		    write(c->fd, iov[0].iov_base, iov[0].iov_len) :
-		    writev(c->fd, iov, (int)n);
+		    send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL) :
+		    sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 
 		if (sent < 0 && errno == EINTR)
 			continue;
@@ -278,7 +280,7 @@ read_input(struct conn *c, char *input, size_t *have)
 
 	if (c->nleft > 0)
 		memcpy(input, c->left, c->nleft);
-	got = read(c->fd, input + c->nleft, WORKER_INPUT - c->nleft);
+	got = recv(c->fd, input + c->nleft, WORKER_INPUT - c->nleft, 0);
 	if (got > 0)
 		*have = c->nleft + (size_t)got;
 	return got;

@@ -28,8 +28,9 @@ enum {
 	 * 32 outstanding misses gain nothing on current cores. */
 	HOST_BATCH = 32,
 	/* A batch never stops half way for want of room: each of its replies
-	 * is at most a head, a small value and a tail. */
-	HOST_REPLY_MAX = PROTO_REPLY_MAX + CACHE_SMALL_MAX + 64,
+	 * is at most a head, a small value and a tail; and the guess of where
+	 * the value goes is at most a key too far. */
+	HOST_REPLY_MAX = PROTO_REPLY_MAX + CACHE_KEY_MAX + CACHE_SMALL_MAX + 64,
 	HOST_BATCH_MAX = HOST_BATCH * HOST_REPLY_MAX,
 	HOST_OUTPUT = HOST_BATCH_MAX + 64 * 1024,
 };

@@ -92,7 +92,7 @@ reply_value(struct session *s, struct call *c, const struct result *res)
 		out = proto_tail(proto, output_at(o), c->req, res);
 	} else {
 		out = plain_hit(proto, out, c->req, res, c->dst, &nhead);
-		s->lead = (uint16_t)(nhead - c->req->nkey);
+		session_learn(s, nhead, c->req->nkey);
 	}
 	output_to(o, out);
 }
@@ -390,11 +390,14 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
 		const char *at;
 		size_t left, len;
 
-		b->n += plain_gets(&s->parser, in + b->used, n - b->used,
-		    &h->batch[b->n], HOST_BATCH - b->n, &len);
-		b->used += len;
-		if (b->n == HOST_BATCH)
-			return;
+		if (s->parser.in_keys || (b->used < n && in[b->used] == 'g')) {
+			b->n += plain_gets(&s->parser, in + b->used,
+			    n - b->used, &h->batch[b->n], HOST_BATCH - b->n,
+			    &len);
+			b->used += len;
+			if (b->n == HOST_BATCH)
+				return;
+		}
 		req = &h->batch[b->n];
 		at = in + b->used;
 		left = n - b->used;
@@ -442,11 +445,15 @@ look_ahead(struct host *h, unsigned n)
 static void
 run_batch(struct session *s, struct host *h, unsigned n)
 {
+	bool unobserved = atomic_load_explicit(&h->server->observing,
+	    memory_order_relaxed) == 0;
+
 	look_ahead(h, n);
 	for (unsigned i = 0; i < n && !s->closing; i++) {
 		struct request *req = &h->batch[i];
 
-		if (command_read(s, h, req, &h->keys[i]))
+		if (unobserved && command_is_read(req->op) &&
+		    command_read(s, h, req, &h->keys[i]))
 			continue;
 		if (takes_value(req->op) && req->problem != STATUS_FOUND)
 			answer_status(s, h, req, req->problem);

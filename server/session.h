@@ -68,6 +68,14 @@ struct session {
 	struct stream *stream;
 };
 
+/* A head of nhead bytes was written for a key of nkey.  It may hold no key at
+ * all (binary): the guess is never before the output's end. */
+static inline void
+session_learn(struct session *s, size_t nhead, uint32_t nkey)
+{
+	s->lead = nhead > nkey ? (uint16_t)(nhead - nkey) : 0;
+}
+
 void session_init(struct session *, enum proto_name);
 /* The client is gone. */
 void session_fini(struct session *, struct host *);

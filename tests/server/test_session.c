@@ -51,6 +51,30 @@ START_TEST(heads_of_every_length)
 }
 END_TEST
 
+/* A head that is shorter than its key, then shorter and longer keys. */
+START_TEST(heads_without_the_key)
+{
+	struct talk *t = talk_new(NULL);
+	char key[251], text[1024];
+
+	for (unsigned i = 0; i < 250; i++)
+		key[i] = (char)('a' + i % 26);
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned n = 250; n > 0; n = n / 3) {
+			key[n] = 0;
+			snprintf(text, sizeof(text),
+			    "set %s 0 0 3\r\nabc\r\n", key);
+			talk_expect(t, text, "STORED\r\n");
+			snprintf(text, sizeof(text), "mg %s v\r\n", key);
+			talk_expect(t, text, "VA 3\r\nabc\r\n");
+			snprintf(text, sizeof(text), "mg %s v u\r\n", key);
+			talk_expect(t, text, "VA 3\r\nabc\r\n");
+			key[n] = (char)('a' + n % 26);
+		}
+	talk_free(&t);
+}
+END_TEST
+
 static char *
 set_large(struct talk *t, const char *key, unsigned n, char fill)
 {
@@ -279,6 +303,7 @@ session_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, storing_and_reading);
 	tcase_add_test(tc, heads_of_every_length);
+	tcase_add_test(tc, heads_without_the_key);
 	tcase_add_test(tc, large_values);
 	tcase_add_test(tc, a_bad_large_chunk_leaves_the_old_value);
 	tcase_add_test(tc, too_large_swallows_then_answers);
