@@ -1,6 +1,7 @@
 /* test_lock.c - slab/lock.h. */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -120,6 +121,53 @@ START_TEST(excludes)
 }
 END_TEST
 
+/* Threads that found the lock taken for long, and sleep. */
+static unsigned inside, entered;
+
+static void
+enter(void)
+{
+	lock_acquire(&shard);
+	ck_assert_uint_eq(inside++, 0);
+	for (int i = 0; i < 100; i++)
+		sched_yield();
+	ck_assert_uint_eq(inside--, 1);
+	entered++;
+	lock_release(&shard);
+}
+
+static void *
+enter_often(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 20; i++)
+		enter();
+	return NULL;
+}
+
+START_TEST(sleepers_wake)
+{
+	pthread_t t[THREADS];
+	unsigned long turn;
+
+	inside = entered = 0;
+	lock_acquire(&shard);
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, enter_often,
+		    NULL), 0);
+	for (turn = 0; atomic_load(&shard.state) != LOCK_WANTED; turn++) {
+		ck_assert_uint_lt(turn, 10000000);
+		sched_yield();
+	}
+	ck_assert_uint_eq(entered, 0);
+	lock_release(&shard);
+	enter_often(NULL);
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
+	ck_assert_uint_eq(entered, 20 * (THREADS + 1));
+}
+END_TEST
+
 static void
 hush(void)
 {
@@ -157,11 +205,13 @@ lock_suite(void)
 	Suite *s = suite_create("lock");
 	TCase *tc = tcase_create("lock");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, order_is_accepted);
 	tcase_add_test(tc, try_is_exempt);
 	tcase_add_test(tc, try_fails_while_held);
 	tcase_add_test(tc, excludes);
+	tcase_add_test(tc, sleepers_wake);
 	tcase_add_test_raise_signal(tc, reversed_order_aborts, SIGABRT);
 	tcase_add_test_raise_signal(tc, same_rank_aborts, SIGABRT);
 	tcase_add_test_raise_signal(tc, release_of_unheld_aborts, SIGABRT);

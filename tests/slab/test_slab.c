@@ -383,6 +383,54 @@ START_TEST(drains)
 }
 END_TEST
 
+/* One page of several leaves the list, and chunks of all are freed. */
+START_TEST(drains_one_of_many)
+{
+	enum { PAGES = 5 };
+	unsigned id, i, j;
+	uint32_t per, n[PAGES];
+	handle h[PAGES][8];
+
+	open_default(PAGES * ARENA_PAGE_SIZE);
+	id = slab_class_for(&s, 8192);
+	per = s.classes[id].per_page;
+	ck_assert_uint_eq(per, 8);
+	for (i = 0; i < PAGES; i++) {
+		for (j = 0; j < per; j++)
+			h[i][j] = slab_alloc(&s, id);
+		n[i] = arena_page_of(&s.arena, h[i][0]);
+	}
+	/* page 2 has the fewest in use */
+	for (i = 0; i < PAGES; i++)
+		for (j = 0; j < (i == 2 ? 3 : 2); j++)
+			slab_free(&s, h[i][j]);
+	ck_assert_uint_eq(slab_pick_page(&s, id), n[2]);
+	ck_assert(slab_drain(&s, id, n[2]));
+	ck_assert_uint_ne(slab_pick_page(&s, id), n[2]);
+	slab_check(&s);
+	/* its neighbours go to another list meanwhile */
+	for (i = 0; i < PAGES; i++)
+		while (i != 2 && s.arena.pages[n[i]].used < per)
+			ck_assert_uint_ne(slab_alloc(&s, id), 0);
+	for (j = 3; j < per; j++) {
+		slab_free(&s, h[2][j]);
+		slab_check(&s);
+	}
+	ck_assert_uint_eq(s.classes[id].pages, PAGES - 1);
+	/* likewise one that is full when it leaves */
+	ck_assert(slab_drain(&s, id, n[1]));
+	slab_free(&s, h[1][4]);
+	slab_check(&s);
+	slab_free(&s, h[0][4]);
+	slab_check(&s);
+	ck_assert_uint_eq(slab_alloc(&s, id), h[0][4]);
+	slab_undrain(&s, n[1]);
+	slab_check(&s);
+	ck_assert_uint_eq(slab_alloc(&s, id), h[1][4]);
+	slab_fini(&s);
+}
+END_TEST
+
 /* A page that could not be drained is not the next one picked. */
 START_TEST(picks_in_turn)
 {
@@ -469,6 +517,7 @@ slab_suite(void)
 	tcase_add_test(tc, empty_page_returns);
 	tcase_add_test(tc, random_use);
 	tcase_add_test(tc, drains);
+	tcase_add_test(tc, drains_one_of_many);
 	tcase_add_test(tc, picks_in_turn);
 	tcase_add_test(tc, threads);
 	suite_add_tcase(suite, tc);
