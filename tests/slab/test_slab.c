@@ -412,10 +412,12 @@ START_TEST(drains_one_of_many)
 	for (i = 0; i < PAGES; i++)
 		while (i != 2 && s.arena.pages[n[i]].used < per)
 			ck_assert_uint_ne(slab_alloc(&s, id), 0);
+	slab_free(&s, h[3][5]);
 	for (j = 3; j < per; j++) {
 		slab_free(&s, h[2][j]);
 		slab_check(&s);
 	}
+	ck_assert_uint_eq(slab_alloc(&s, id), h[3][5]);
 	ck_assert_uint_eq(s.classes[id].pages, PAGES - 1);
 	/* likewise one that is full when it leaves */
 	ck_assert(slab_drain(&s, id, n[1]));
