@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { FEW = 4 }; /* items that a queue may hold whatever its share */
+
 static struct item *
 at(const struct arena *a, handle h)
 {
@@ -153,8 +155,12 @@ is_over(const struct lru *l, const struct lru_scene *sc, enum cache_queue q)
 		return true;
 	all = lru_items(l) - l->queues[CACHE_TEMP].items;
 	pct = q == CACHE_HOT ? p->hot_pct : p->warm_pct;
-	if (items * 100 > all * pct)
+	/* A shard's part of a class can be a handful of items, of which no
+	 * percentage makes sense. */
+	if (items > FEW && items * 100 > all * pct)
 		return true;
+	if (q == CACHE_WARM && l->queues[CACHE_COLD].items == 0)
+		return false;
 	factor = q == CACHE_HOT ? p->hot_factor : p->warm_factor;
 	idle = lru_age(l, sc->arena, q, sc->now);
 	cold = lru_age(l, sc->arena, CACHE_COLD, sc->now);

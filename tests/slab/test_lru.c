@@ -139,15 +139,33 @@ START_TEST(balance_follows_activity)
 	for (unsigned n = 0; n < 10; n++)
 		add(n, CACHE_HOT);
 	item(nth(3))->bits |= ITEM_ACTIVE;
-	/* Shares: at most two of ten in HOT. */
-	ck_assert_uint_eq(lru_balance(&lru, &scene, 1000), 8);
+	/* Shares: at most two of ten in HOT, but for a handful. */
+	ck_assert_uint_eq(lru_balance(&lru, &scene, 1000), 6);
 	lru_check(&lru, &arena);
-	ck_assert_uint_eq(lru.queues[CACHE_HOT].items, 2);
+	ck_assert_uint_eq(lru.queues[CACHE_HOT].items, 4);
 	ck_assert_uint_eq(queue_of(3), CACHE_WARM);
 	ck_assert_uint_eq(item(nth(3))->bits & ITEM_ACTIVE, 0);
-	ck_assert_uint_eq(lru.queues[CACHE_COLD].items, 7);
+	ck_assert_uint_eq(lru.queues[CACHE_COLD].items, 5);
 	ck_assert_uint_eq(lru.counts.moves_to_warm, 1);
-	ck_assert_uint_eq(lru.counts.moves_to_cold, 7);
+	ck_assert_uint_eq(lru.counts.moves_to_cold, 5);
+}
+END_TEST
+
+START_TEST(shares_of_many)
+{
+	for (unsigned n = 0; n < 40; n++)
+		add(n, CACHE_HOT);
+	ck_assert_uint_eq(lru_balance(&lru, &scene, 1000), 32);
+	ck_assert_uint_eq(lru.queues[CACHE_HOT].items, 8);
+}
+END_TEST
+
+START_TEST(a_handful_stays_warm)
+{
+	add(0, CACHE_WARM);
+	scene.now += 1000;
+	ck_assert_uint_eq(lru_balance(&lru, &scene, 100), 0);
+	ck_assert_uint_eq(queue_of(0), CACHE_WARM);
 }
 END_TEST
 
@@ -305,6 +323,8 @@ lru_suite(void)
 	tcase_add_test(t, hits_set_bits_and_time_only);
 	tcase_add_test(t, flat_hits_move_once_a_minute);
 	tcase_add_test(t, balance_follows_activity);
+	tcase_add_test(t, shares_of_many);
+	tcase_add_test(t, a_handful_stays_warm);
 	tcase_add_test(t, balance_is_bounded);
 	tcase_add_test(t, idle_items_sink);
 	tcase_add_test(t, warm_gives_second_chances);
