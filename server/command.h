@@ -23,7 +23,7 @@ struct call {
 	struct request *req;
 	const struct cache_key *key; /* hashed, if the op has one */
 	char *dst; /* a small value may be copied here, CACHE_SMALL_MAX bytes */
-	struct cache_item *reserved; /* holds the value if req->value does not */
+	struct cache_item *reserved; /* holds the value, or req->value does */
 	struct cache_item *pinned;   /* set by a handler: the value goes out
 					from here, not from dst */
 };

@@ -3,8 +3,8 @@
  *
  *      struct cache_caller w = { .now = 2, .tally = &tally };
  *      struct cache_key k = cache_key(c, "foo", 3);
- *      cache_store(c, &w, &k, &(struct cache_put){ .value = "bar", .nvalue = 3 },
- *                  &view);                                -> CACHE_STORED
+ *      struct cache_put put = { .value = "bar", .nvalue = 3 };
+ *      cache_store(c, &w, &k, &put, &view);               -> CACHE_STORED
  *      cache_get(c, &w, &k, &(struct cache_want){ .dst = buf, .room = 64 },
  *                &view);                                  -> CACHE_FOUND
  *
@@ -62,7 +62,13 @@ enum cache_status {
 };
 
 /* Queues of a class, as memcached's statistics name them. */
-enum cache_queue { CACHE_HOT, CACHE_WARM, CACHE_COLD, CACHE_TEMP, CACHE_QUEUES };
+enum cache_queue {
+	CACHE_HOT,
+	CACHE_WARM,
+	CACHE_COLD,
+	CACHE_TEMP,
+	CACHE_QUEUES
+};
 
 /*
  * Counters that a caller's own operations bump.  One struct per thread; only
@@ -186,7 +192,13 @@ struct cache_view {
 	uint32_t size;	   /* bytes of memory it takes */
 };
 
-enum cache_mode { CACHE_SET, CACHE_ADD, CACHE_REPLACE, CACHE_APPEND, CACHE_PREPEND };
+enum cache_mode {
+	CACHE_SET,
+	CACHE_ADD,
+	CACHE_REPLACE,
+	CACHE_APPEND,
+	CACHE_PREPEND
+};
 
 struct cache_put {
 	enum cache_mode mode;

@@ -117,7 +117,8 @@ lru_replace(struct lru *l, const struct lru_scene *sc, handle h)
 	enum cache_queue place = lru_place(sc->policy,
 	    at(sc->arena, h)->deadline, sc->now);
 
-	if (place == CACHE_COLD || (queue == CACHE_TEMP) != (place == CACHE_TEMP))
+	if (place == CACHE_COLD ||
+	    (queue == CACHE_TEMP) != (place == CACHE_TEMP))
 		requeue(l, sc->arena, h, place);
 }
 

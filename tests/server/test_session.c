@@ -221,10 +221,13 @@ static const char *const conversations[] = {
 	"set k 0 0 3\r\nabcdef\r\nget k\r\nset k 0 0 1\r\nx\r\ngets k\r\n",
 	"incr n 1\r\nset n 0 0 2\r\n99\r\nincr n 1\r\ndecr n 5\r\nget n\r\n",
 	"gat 0 a b\r\nset a 0 0 0\r\n\r\ngat 100 a b a\r\ntouch a x\r\n",
-	"delete a\r\nadd a 0 0 1\r\n1\r\nadd a 0 0 1\r\n1\r\ncas a 0 0 1 987654321\r\nx\r\n",
+	"delete a\r\nadd a 0 0 1\r\n1\r\nadd a 0 0 1\r\n1\r\n"
+	"cas a 0 0 1 987654321\r\nx\r\n",
 	"get \r\nget  a  \r\n get a\r\nbogus noreply\r\nmn\r\nverbosity 0\r\n",
-	"ms a 3 T0 c\r\nabc\r\nmg a v t f k Oxy\r\nmg b v q\r\nmd a q\r\nmn\r\n",
-	"set k 0 0 -1\r\nset k 0 0 9999999999\r\nflush_all\r\nquit\r\nget a\r\n",
+	"ms a 3 T0 c\r\nabc\r\n"
+	"mg a v t f k Oxy\r\nmg b v q\r\nmd a q\r\nmn\r\n",
+	"set k 0 0 -1\r\nset k 0 0 9999999999\r\n"
+	"flush_all\r\nquit\r\nget a\r\n",
 };
 
 static char *
