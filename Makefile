@@ -64,6 +64,8 @@ fi
 endef
 
 # ------------------------------------------------------------------- flags
+# No -flto: measured, it takes 7 % of the instructions of a get away, adds 3 %
+# to a set, and changes the time of neither.
 ifeq ($(FLAVOUR),release)
 B := build
 FLAVOUR_CFLAGS := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
