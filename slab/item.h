@@ -5,7 +5,7 @@
  *   0  struct item         32           0  struct item               32
  *   32 key                 nkey         32 struct item_large          8
  *      client flags        0 or 4       40 key                     nkey
- *      value               nvalue          client flags           0 or 4
+ *      value               nvalue          client flags                4
  *                                          value, its first part
  *   large item, further chunks
  *   0  struct item_part    16           value, the next part
@@ -141,12 +141,20 @@ item_key(struct item *it)
 	return (char *)it + item_head(it->nkey, it->nvalue);
 }
 
+/* Whether they are zero or not, a large item has room for its client flags:
+ * who pinned it finds the value without a look at bits, which change. */
+static inline bool
+item_has_flags(const struct item *it)
+{
+	return item_is_large(it) || (it->bits & ITEM_FLAGS) != 0;
+}
+
 static inline uint32_t
 item_client_flags(struct item *it)
 {
 	uint32_t flags = 0;
 
-	if (it->bits & ITEM_FLAGS)
+	if (item_has_flags(it))
 		memcpy(&flags, item_key(it) + it->nkey, sizeof(flags));
 	return flags;
 }
@@ -156,15 +164,18 @@ static inline char *
 item_value(struct item *it)
 {
 	return item_key(it) + it->nkey +
-	    (it->bits & ITEM_FLAGS ? CACHE_FLAGS_SIZE : 0);
+	    (item_has_flags(it) ? CACHE_FLAGS_SIZE : 0);
 }
 
 /* Bytes of the whole item, without the headers of its parts. */
 static inline size_t
 item_size(uint32_t nkey, uint32_t client_flags, uint32_t nvalue)
 {
+	bool large = cache_is_large(nkey, nvalue);
+
 	return item_head(nkey, nvalue) + nkey +
-	    (client_flags ? CACHE_FLAGS_SIZE : 0) + nvalue;
+	    (client_flags != 0 || large ? CACHE_FLAGS_SIZE : 0) +
+	    (size_t)nvalue;
 }
 
 #endif

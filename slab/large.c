@@ -81,9 +81,7 @@ build(struct cache *c, const struct cache_key *k, uint32_t client_flags,
 	atomic_store_explicit(&item_large(it)->refs, 1, memory_order_relaxed);
 	item_large(it)->next = 0;
 	memcpy(item_key(it), k->bytes, k->nbytes);
-	if (client_flags != 0)
-		memcpy(item_key(it) + k->nbytes, &client_flags,
-		    CACHE_FLAGS_SIZE);
+	memcpy(item_key(it) + k->nbytes, &client_flags, CACHE_FLAGS_SIZE);
 	if (add_parts(c, it, h, now))
 		return it;
 	chain_free(slab, h);

@@ -180,7 +180,8 @@ clear_chunk(struct cache *c, unsigned class_id, handle h, uint32_t now)
 	s = &c->shards[peek.shard];
 	lock_acquire(&s->lock);
 	/* Under the lock, what the index names is there to stay. */
-	if (shard_locate(s, owner, &place) &&
+	if (arena_class_of(arena, h) == class_id &&
+	    shard_locate(s, owner, &place) &&
 	    (owner == h || has_part(&c->slab, place.it, h)) &&
 	    arena_class_of(arena, h) == class_id)
 		vacate(c, s, &place, class_id, h, now);

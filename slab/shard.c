@@ -68,6 +68,12 @@ probe_for(struct shard *s, uint64_t hash, struct shard_place *place)
 	return false;
 }
 
+static bool
+bears(const struct item *it, unsigned id)
+{
+	return atomic_load_explicit(&it->shard, memory_order_relaxed) == id;
+}
+
 bool
 shard_locate(struct shard *s, handle h, struct shard_place *place)
 {
@@ -75,7 +81,10 @@ shard_locate(struct shard *s, handle h, struct shard_place *place)
 	uint32_t room = ARENA_PAGE_SIZE -
 	    (uint32_t)(((char *)it - s->slab->arena.base) % ARENA_PAGE_SIZE);
 
-	if (item_state(it) != ITEM_LINKED ||
+	/* Linked elsewhere it may be at any moment, here only by who holds
+	 * the lock. */
+	if (!bears(it, s->id) || item_state(it) != ITEM_LINKED ||
+	    !bears(it, s->id) ||
 	    item_head(it->nkey, it->nvalue) + it->nkey > room)
 		return false;
 	place->it = it;

@@ -117,14 +117,16 @@ seems_dead(const struct cache *c, struct chunk_peek peek, uint32_t now)
 }
 
 static bool
-remove_dead(struct cache *c, handle h, unsigned shard, uint32_t now)
+remove_dead(struct cache *c, unsigned class_id, handle h, unsigned shard,
+    uint32_t now)
 {
 	struct shard *s = &c->shards[shard];
 	struct shard_place place;
 	bool dead;
 
 	lock_acquire(&s->lock);
-	dead = shard_locate(s, h, &place) && shard_is_dead(s, place.it, now);
+	dead = arena_class_of(&c->slab.arena, h) == class_id &&
+	    shard_locate(s, h, &place) && shard_is_dead(s, place.it, now);
 	if (dead)
 		shard_sweep(s, &place);
 	lock_release(&s->lock);
@@ -152,8 +154,8 @@ sweep_page(struct cache *c, uint32_t now, unsigned max)
 			continue;
 		checked++;
 		if (seems_dead(c, peek, now))
-			found += remove_dead(c, first + i * step, peek.shard,
-			    now);
+			found += remove_dead(c, k, first + i * step,
+			    peek.shard, now);
 	}
 	c->sweep_chunk = found == max ? i : 0;
 	atomic_fetch_add_explicit(&c->checked[k], checked,

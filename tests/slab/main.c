@@ -11,7 +11,8 @@
 	X(cache)                                                              \
 	X(meta_semantics)                                                     \
 	X(large)                                                              \
-	X(model)
+	X(model)                                                              \
+	X(stress)
 
 #define X(unit) Suite *unit##_suite(void);
 SUITES(X)

@@ -95,7 +95,7 @@ START_TEST(of_all_sizes)
 		store("k", n, n);
 		must(stands("k", n, n));
 		must(stats().items == 1);
-		must(stats().bytes == 32 + 8 + 1 + n);
+		must(stats().bytes == 32 + 8 + 1 + 4 + n);
 	}
 	cache_check(c);
 }
