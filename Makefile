@@ -132,8 +132,9 @@ say = @printf '  %-4s %s\n'
 MAKEFLAGS += --no-print-directory
 endif
 
-# As many jobs as there are processors, unless it is said otherwise.
-ifeq ($(MAKELEVEL),0)
+# As many jobs as there are processors, unless it is said otherwise; but
+# `make clean all` means one after the other.
+ifeq ($(MAKELEVEL)$(word 2,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
@@ -197,7 +198,8 @@ fuzz: # each fuzz target for T seconds (T=30)
 		echo "fuzz $$f, $(T) s"; \
 		build/fuzz/fuzz-$$f -max_total_time=$(T) -verbosity=0 \
 			-artifact_prefix=build/fuzz/$$f- \
-			build/fuzz/corpus/$$f $$old || exit 1; \
+			build/fuzz/corpus/$$f $$old >build/fuzz/$$f.log 2>&1 || \
+			{ cat build/fuzz/$$f.log; exit 1; }; \
 	done
 
 fuzz-targets: $(FUZZ:fuzz_%=$(B)/fuzz-%)
