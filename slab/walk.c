@@ -125,9 +125,9 @@ count_queue(struct shard *s, struct lru_queue *q, uint64_t *counts,
 void
 cache_sizes(struct cache *c, uint64_t *counts, size_t ncounts)
 {
-	memset(counts, 0, ncounts * sizeof(*counts));
 	if (ncounts == 0)
 		return;
+	memset(counts, 0, ncounts * sizeof(*counts));
 	for (unsigned i = 0; i < c->nshards; i++)
 		for (unsigned k = 1; k <= c->slab.nclasses; k++) {
 			struct shard *s = &c->shards[i];

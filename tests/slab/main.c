@@ -11,6 +11,8 @@
 	X(cache)                                                              \
 	X(meta_semantics)                                                     \
 	X(large)                                                              \
+	X(upkeep)                                                             \
+	X(exhaustion)                                                         \
 	X(model)                                                              \
 	X(stress)
 
