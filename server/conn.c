@@ -211,7 +211,8 @@ keep(struct conn *c, const char *in, size_t n)
 	return true;
 }
 
-/* The socket is full: the replies and the rest of the input wait here. */
+/* The socket is full, or this has had its turn: the replies and the rest of
+ * the input wait here. */
 static void
 block(struct conn *c, const char *in, size_t n)
 {
@@ -269,6 +270,12 @@ serve(struct conn *c, const char *in, size_t n)
 		}
 		if (verdict == SESSION_MORE)
 			return keep(c, in, n);
+		/* However fast the client reads: a dump is not to be all
+		 * that this worker does. */
+		if (c->session.stream != NULL) {
+			block(c, in, n);
+			return false;
+		}
 	}
 }
 

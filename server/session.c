@@ -514,20 +514,25 @@ run_stream(struct session *s, struct host *h)
 	return state;
 }
 
+/* Pieces of a long answer that are made before others have their turn. */
+enum { STREAM_STEPS = 8 };
+
 enum session_verdict
 session_run(struct session *s, struct host *h, const char *in, size_t n,
     size_t *used)
 {
 	enum session_verdict verdict = SESSION_MORE;
+	unsigned steps = 0;
 
 	*used = 0;
 	s->fresh = output_empty(h->out);
 	for (;;) {
 		if (s->closing)
 			return SESSION_CLOSE;
-		if (!has_room(h->out))
+		if (!has_room(h->out) || steps == STREAM_STEPS)
 			return SESSION_FULL;
 		if (s->stream != NULL) {
+			steps++;
 			if (run_stream(s, h) == STREAM_IDLE) {
 				*used = n;
 				return SESSION_MORE;
