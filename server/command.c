@@ -465,7 +465,7 @@ cmd_meta_arithmetic(struct call *c, struct result *res)
 		.delta = has_flag(c->req, 'D') ? m->D : 1,
 		.initial = has_flag(c->req, 'J') ? m->J : 0,
 		.compare_cas = m->C,
-		.new_cas = m->E,
+		.new_cas = has_flag(c->req, 'E') ? m->E : 0,
 	};
 	struct cache_view view;
 	enum cache_status status;

@@ -75,6 +75,23 @@ START_TEST(heads_without_the_key)
 }
 END_TEST
 
+/* What another command left behind in the request is no cas number; such an
+ * address would say where the server's memory is. */
+START_TEST(no_cas_number_of_somebody_else)
+{
+	struct talk *t = talk_new(NULL);
+
+	talk_expect(t, "ms n 1 E777 c\r\n1\r\n", "HD c777\r\n");
+	talk_expect(t, "ma n\r\n", "HD\r\n");
+	talk_send(t, "ma n c v\r\n", 10);
+	ck_assert_msg(strstr(t->out, "VA 1 c777") == NULL, "%s", t->out);
+	talk_expect(t, "verbosity 0 a b c\r\n", "OK\r\n");
+	talk_send(t, "ma n c v\r\n", 10);
+	ck_assert_uint_eq(strlen(t->out), strlen("OK\r\nVA 1 c9\r\n4\r\n"));
+	talk_free(&t);
+}
+END_TEST
+
 static char *
 set_large(struct talk *t, const char *key, unsigned n, char fill)
 {
@@ -307,6 +324,7 @@ session_suite(void)
 	tcase_add_test(tc, storing_and_reading);
 	tcase_add_test(tc, heads_of_every_length);
 	tcase_add_test(tc, heads_without_the_key);
+	tcase_add_test(tc, no_cas_number_of_somebody_else);
 	tcase_add_test(tc, large_values);
 	tcase_add_test(tc, a_bad_large_chunk_leaves_the_old_value);
 	tcase_add_test(tc, too_large_swallows_then_answers);
