@@ -10,6 +10,8 @@
 
 #include "server/watch.h"
 
+enum { TURN = 1 << 20 }; /* bytes written before others have their turn */
+
 enum phase { CONN_READING, CONN_BLOCKED, CONN_ENDING };
 
 struct conn {
@@ -233,6 +235,14 @@ block(struct conn *c, const char *in, size_t n)
 
 /* ------------------------------------------------------------ reading */
 
+static uint64_t
+written(const struct conn *c)
+{
+	return atomic_load_explicit(
+	    &worker_host(c->worker)->counters.bytes_written,
+	    memory_order_relaxed);
+}
+
 /*
  * Serves n bytes of input; the host's output is empty before and after.  When
  * it returns true the connection reads on.
@@ -241,6 +251,7 @@ static bool
 serve(struct conn *c, const char *in, size_t n)
 {
 	struct host *h = worker_host(c->worker);
+	uint64_t before = written(c);
 
 	for (;;) {
 		size_t used;
@@ -270,9 +281,11 @@ serve(struct conn *c, const char *in, size_t n)
 		}
 		if (verdict == SESSION_MORE)
 			return keep(c, in, n);
-		/* However fast the client reads: a dump is not to be all
-		 * that this worker does. */
-		if (c->session.stream != NULL) {
+		/* However fast the client reads: a dump, or a thousand
+		 * gets of a megabyte, is not to be all that this worker
+		 * does. */
+		if (c->session.stream != NULL || written(c) - before >= TURN) {
+			count_up(&h->counters.conn_yields, 1);
 			block(c, in, n);
 			return false;
 		}
