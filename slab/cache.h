@@ -318,7 +318,9 @@ cache_is_large(uint32_t nkey, uint32_t nvalue)
 
 /*
  * An unlinked item for a large value that is still arriving.  STORED (set
- * *item), TOO_LARGE, NO_MEMORY; counted as cache_store() counts them.
+ * *item), TOO_LARGE, NO_MEMORY; counted as cache_store() counts them.  Of all
+ * memory at most half is reserved at a time (or by one item), so that those
+ * who announce values and do not send them leave the others their room.
  */
 enum cache_status cache_reserve(struct cache *, const struct cache_caller *,
     const struct cache_key *, uint32_t client_flags, uint32_t deadline,

@@ -35,6 +35,7 @@ struct cache {
 	/* set by its own calls, read by all; relaxed */
 	_Atomic uint32_t flush_at; /* 0 = none is due */
 	struct lru_policy policy;
+	_Atomic size_t arriving; /* bytes of reserved items; relaxed */
 	struct slab slab;
 
 	/* One page is emptied at a time.  The outermost lock: nobody who
@@ -277,6 +278,9 @@ room_fini(struct cache *c, struct room *room)
 }
 
 /* ------------------------------------------------------------ large.c */
+
+/* A reserved item is no longer one: it is stored, or given up. */
+void large_arrived(struct cache *, const struct cache_item *);
 
 /* store.c's cache_store() hands these over: a value that is large, reserved,
  * or becomes large by being joined to what is there.  CACHE_FOUND: it is small

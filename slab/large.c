@@ -88,6 +88,31 @@ build(struct cache *c, const struct cache_key *k, uint32_t client_flags,
 	return NULL;
 }
 
+/*
+ * Clients that announce values and do not send them could hold all memory,
+ * which nothing evicts: what is arriving may be half of it, or one item.
+ */
+static bool
+may_arrive(struct cache *c, uint32_t nvalue)
+{
+	size_t limit = atomic_load_explicit(&c->slab.arena.limit,
+	    memory_order_relaxed);
+	size_t before = atomic_fetch_add_explicit(&c->arriving, nvalue,
+	    memory_order_relaxed);
+
+	if (before == 0 || before + nvalue <= limit / 2)
+		return true;
+	atomic_fetch_sub_explicit(&c->arriving, nvalue, memory_order_relaxed);
+	return false;
+}
+
+void
+large_arrived(struct cache *c, const struct cache_item *item)
+{
+	atomic_fetch_sub_explicit(&c->arriving,
+	    ((const struct item *)item)->nvalue, memory_order_relaxed);
+}
+
 enum cache_status
 cache_reserve(struct cache *c, const struct cache_caller *w,
     const struct cache_key *k, uint32_t client_flags, uint32_t deadline,
@@ -99,8 +124,13 @@ cache_reserve(struct cache *c, const struct cache_caller *w,
 		COUNT(w, store_too_large);
 		return CACHE_TOO_LARGE;
 	}
-	*item = (struct cache_item *)build(c, k, client_flags, deadline,
-	    nvalue, w->now);
+	if (may_arrive(c, nvalue)) {
+		*item = (struct cache_item *)build(c, k, client_flags,
+		    deadline, nvalue, w->now);
+		if (*item == NULL)
+			atomic_fetch_sub_explicit(&c->arriving, nvalue,
+			    memory_order_relaxed);
+	}
 	if (*item == NULL) {
 		COUNT(w, store_no_memory);
 		return CACHE_NO_MEMORY;
@@ -114,6 +144,7 @@ cache_abandon(struct cache *c, struct cache_item **item)
 	struct item *it = (struct item *)*item;
 
 	assert(item_state(it) == ITEM_RESERVED);
+	large_arrived(c, *item);
 	chain_unref(&c->slab, it);
 	*item = NULL;
 }

@@ -150,8 +150,10 @@ cache_store(struct cache *c, const struct cache_caller *w,
 	enum cache_status status;
 
 	door_tick(c, w);
-	if (put->reserved != NULL)
+	if (put->reserved != NULL) {
+		large_arrived(c, put->reserved);
 		return large_store(c, w, k, put, view);
+	}
 	if (door_too_large(c, k->nbytes, put->client_flags, put->nvalue)) {
 		COUNT(w, store_too_large);
 		return CACHE_TOO_LARGE;

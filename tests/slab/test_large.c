@@ -177,6 +177,39 @@ START_TEST(refused)
 END_TEST
 
 /* Consumed whatever the outcome: check_strays() at the end would tell. */
+/* Who announces values and does not send them leaves half to the others. */
+START_TEST(half_may_be_arriving)
+{
+	enum { MOST = 64, NVALUE = 500000 };
+	struct cache_item *items[MOST], *more;
+	struct cache_key ck = key("more");
+	unsigned n = 0;
+
+	while (n < MOST && cache_reserve(c, &w, &ck, 0, 0, NVALUE,
+	    &items[n]) == CACHE_STORED)
+		n++;
+	ck_assert_uint_eq(n, 8 * MB / 2 / NVALUE);
+	ck_assert_uint_eq(ONE(store_no_memory), 1);
+	for (unsigned i = 0; i < 40; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "k%u", i);
+		store(name, 5000 + i * 1000, i);
+	}
+	/* stored or given up, it is no longer arriving */
+	ck_assert_int_eq(commit("more", items[--n],
+	    (struct cache_put){ 0 }), CACHE_STORED);
+	cache_abandon(c, &items[--n]);
+	must(cache_reserve(c, &w, &ck, 0, 0, NVALUE, &more) == CACHE_STORED);
+	cache_abandon(c, &more);
+	while (n > 0)
+		cache_abandon(c, &items[--n]);
+	/* one item may be as large as it likes */
+	must(cache_reserve(c, &w, &ck, 0, 0, 1000000, &more) == CACHE_STORED);
+	cache_abandon(c, &more);
+}
+END_TEST
+
 START_TEST(consumed_always)
 {
 	ck_assert_int_eq(commit("k", reserve("k", 5000), (struct cache_put){
@@ -473,6 +506,7 @@ large_suite(void)
 	tcase_add_test(t, with_flags_deadline_and_number);
 	tcase_add_test(t, abandoned);
 	tcase_add_test(t, refused);
+	tcase_add_test(t, half_may_be_arriving);
 	tcase_add_test(t, consumed_always);
 	tcase_add_test(t, by_copy);
 	tcase_add_test(t, pinned_values_outlive_their_item);
