@@ -5,6 +5,7 @@
 #define SUITES(X)                                                             \
 	X(config)                                                             \
 	X(listen)                                                             \
+	X(meta)                                                               \
 	X(session)                                                            \
 	X(stats)                                                              \
 	X(watch)
