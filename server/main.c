@@ -218,6 +218,24 @@ stop(struct program *p)
 	config_fini(&p->config);
 }
 
+/*
+ * Signals wait until the loop can take them, so that one that comes while the
+ * server starts ends it as properly as a later one.  Threads inherit the mask:
+ * the main thread alone takes them.
+ */
+static void
+hold_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(how, &set, NULL);
+}
+
 static int
 serve(struct program *p)
 {
@@ -226,6 +244,7 @@ serve(struct program *p)
 		return FAILED;
 	}
 	start_loop(p);
+	hold_signals(SIG_UNBLOCK);
 	greet(p);
 	daemon_release(&p->daemon, CONFIG_RUN, &p->config);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
@@ -247,6 +266,7 @@ main(int argc, char **argv)
 	daemon_init(&p.daemon);
 	if (p.config.daemonize)
 		status = daemon_detach(&p.daemon);
+	hold_signals(SIG_BLOCK);
 	if (status == CONFIG_RUN)
 		status = start(&p);
 	if (status == CONFIG_RUN)
