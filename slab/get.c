@@ -106,7 +106,9 @@ vivify(struct cache *c, struct shard *s, const struct cache_caller *w,
 	struct shard_place place = { .it = NULL };
 	struct draft draft = {
 		.deadline = want->vivify_deadline,
-		.marks = ITEM_WIN_SENT | (want->binary_key ? ITEM_BINARY : 0),
+		/* Who creates it has read it, too. */
+		.marks = ITEM_WIN_SENT | (want->binary_key ? ITEM_BINARY : 0) |
+		    (want->no_bump ? 0 : ITEM_FETCHED),
 	};
 
 	if (door_too_large(c, k->nbytes, 0, 0))
@@ -115,7 +117,7 @@ vivify(struct cache *c, struct shard *s, const struct cache_caller *w,
 	if (place_small(c, s, k, &place, &draft, room, w->now) != CACHE_STORED)
 		return CACHE_NO_MEMORY;
 	door_show(s, &place, v);
-	v->win_sent = false;
+	v->fetched = v->win_sent = false;
 	v->won = true;
 	v->copied = !want->no_value;
 	return CACHE_FOUND;

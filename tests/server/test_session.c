@@ -92,6 +92,17 @@ START_TEST(no_cas_number_of_somebody_else)
 }
 END_TEST
 
+START_TEST(who_creates_an_item_has_read_it)
+{
+	struct talk *t = talk_new(NULL);
+
+	talk_expect(t, "mg k N60 h\r\nmg k h\r\n", "HD h0 W\r\nHD h1 Z\r\n");
+	talk_expect(t, "mg u N60 h u\r\nmg u h\r\n",
+	    "HD h0 W\r\nHD h0 Z\r\n");
+	talk_free(&t);
+}
+END_TEST
+
 static char *
 set_large(struct talk *t, const char *key, unsigned n, char fill)
 {
@@ -325,6 +336,7 @@ session_suite(void)
 	tcase_add_test(tc, heads_of_every_length);
 	tcase_add_test(tc, heads_without_the_key);
 	tcase_add_test(tc, no_cas_number_of_somebody_else);
+	tcase_add_test(tc, who_creates_an_item_has_read_it);
 	tcase_add_test(tc, large_values);
 	tcase_add_test(tc, a_bad_large_chunk_leaves_the_old_value);
 	tcase_add_test(tc, too_large_swallows_then_answers);

@@ -282,6 +282,7 @@ do_get(void)
 		assign(m, "", 0);
 		m->deadline = wanted.vivify_deadline;
 		m->win_sent = true;
+		m->fetched = !wanted.no_bump;
 		m->binary = wanted.binary_key;
 		m->cas = view.cas;
 	} else {
