@@ -1,5 +1,5 @@
-/* admin.c - see admin.h: commands that touch no item. */
-#include "server/admin.h"
+/* admin.c - see command.h: commands that touch no item. */
+#include "server/command.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -8,7 +8,9 @@
 
 #include "proto/token.h"
 #include "server/dump.h"
+#include "server/runtime.h"
 #include "server/watch.h"
+#include "server/words.h"
 
 enum {
 	MAX_VERBOSITY = 2,
@@ -24,82 +26,7 @@ enum {
 typedef void sub_fn(struct call *, const struct word *words, unsigned n,
     struct result *);
 
-struct admin *
-admin_new(const struct config *config)
-{
-	struct admin *a = calloc(1, sizeof(*a));
-
-	if (a == NULL)
-		return NULL;
-	pthread_mutex_init(&a->lock, NULL);
-	a->tuning = (struct tuning){
-		.hot_pct = config->hot_lru_pct,
-		.warm_pct = config->warm_lru_pct,
-		.hot_factor = config->hot_max_factor,
-		.warm_factor = config->warm_max_factor,
-		.segmented = config->lru_maintainer,
-		.temp_lru = config->temp_lru,
-		.temporary_ttl = config->temporary_ttl,
-		.crawler = config->lru_crawler,
-		.crawler_sleep = config->lru_crawler_sleep,
-		.crawler_tocrawl = config->lru_crawler_tocrawl,
-		.automove = config->slab_automove,
-		.automove_window = config->slab_automove_window,
-		.automove_ratio = config->slab_automove_ratio,
-		.automove_freeratio = config->slab_automove_freeratio,
-	};
-	return a;
-}
-
-void
-admin_free(struct admin **ap)
-{
-	struct admin *a = *ap;
-
-	*ap = NULL;
-	pthread_mutex_destroy(&a->lock);
-	free(a);
-}
-
-struct tuning
-admin_tuning(struct admin *a)
-{
-	struct tuning copy;
-
-	pthread_mutex_lock(&a->lock);
-	copy = a->tuning;
-	pthread_mutex_unlock(&a->lock);
-	return copy;
-}
-
 /* ------------------------------------------------------------ words */
-
-unsigned
-admin_nwords(const struct call *call)
-{
-	unsigned n = call->req->words.n;
-
-	return call->req->quiet && n > 1 &&
-	    token_is(call->req->words.at[n - 1], "noreply") ? n - 1 : n;
-}
-
-int
-admin_choose(struct word w, const char *const *names, unsigned nnames)
-{
-	for (unsigned i = 0; i < nnames; i++)
-		if (w.n <= strlen(names[i]) &&
-		    memcmp(w.at, names[i], w.n) == 0)
-			return (int)i;
-	return -1;
-}
-
-void
-admin_say(struct result *res, const char *text)
-{
-	res->status = STATUS_TEXT;
-	res->text = text;
-	res->ntext = strlen(text);
-}
 
 /* Runs the handler that the second word names. */
 static void
@@ -107,8 +34,8 @@ run_sub(struct call *call, struct result *res, const char *const *names,
     sub_fn *const *subs, unsigned nsubs)
 {
 	const struct word *words = call->req->words.at;
-	unsigned n = admin_nwords(call);
-	int i = n < 2 ? -1 : admin_choose(words[1], names, nsubs);
+	unsigned n = words_count(call);
+	int i = n < 2 ? -1 : words_choose(words[1], names, nsubs);
 
 	res->status = STATUS_ERROR;
 	if (i >= 0)
@@ -118,7 +45,7 @@ run_sub(struct call *call, struct result *res, const char *const *names,
 static bool
 is_binary(const struct call *call)
 {
-	return call->session->parser.proto == PROTO_BINARY;
+	return call->proto == PROTO_BINARY;
 }
 
 static const struct config *
@@ -127,10 +54,10 @@ config_of(const struct call *call)
 	return call->host->server->config;
 }
 
-static struct admin *
-admin_of(const struct call *call)
+static struct runtime *
+runtime_of(const struct call *call)
 {
-	return call->host->server->admin;
+	return call->host->server->runtime;
 }
 
 /* ------------------------------------------------------------ short ones */
@@ -149,11 +76,11 @@ cmd_flush_all(struct call *call, struct result *res)
 		if (is_binary(call))
 			res->status = STATUS_AUTH_FAILURE;
 		else
-			admin_say(res,
+			words_say(res,
 			    "CLIENT_ERROR flush_all not allowed\r\n");
 		return;
 	}
-	if (!is_binary(call) && admin_nwords(call) > 1 &&
+	if (!is_binary(call) && words_count(call) > 1 &&
 	    !token_int32(call->req->words.at[1], &exptime)) {
 		res->status = STATUS_BAD_EXPTIME;
 		return;
@@ -167,7 +94,7 @@ void
 cmd_version(struct call *call, struct result *res)
 {
 	call->req->quiet = false;
-	admin_say(res, is_binary(call) ? SLABD_WIRE_VERSION :
+	words_say(res, is_binary(call) ? SLABD_WIRE_VERSION :
 	    "VERSION " SLABD_WIRE_VERSION "\r\n");
 }
 
@@ -176,7 +103,7 @@ cmd_verbosity(struct call *call, struct result *res)
 {
 	uint32_t level;
 
-	if (admin_nwords(call) < 2 ||
+	if (words_count(call) < 2 ||
 	    !token_uint32(call->req->words.at[1], &level)) {
 		res->status = STATUS_BAD_FORMAT;
 		return;
@@ -190,28 +117,28 @@ cmd_verbosity(struct call *call, struct result *res)
 void
 cmd_quit(struct call *call, struct result *res)
 {
-	call->session->closing = true;
+	call->close = true;
 	res->status = is_binary(call) ? STATUS_OK : STATUS_NOTHING;
 }
 
 void
 cmd_shutdown(struct call *call, struct result *res)
 {
-	unsigned n = admin_nwords(call);
+	unsigned n = words_count(call);
 	bool graceful;
 
 	if (!config_of(call)->enable_shutdown) {
-		admin_say(res, "SERVER_ERROR: shutdown not enabled\r\n");
+		words_say(res, "SERVER_ERROR: shutdown not enabled\r\n");
 		return;
 	}
 	graceful = n == 2 && token_is(call->req->words.at[1], "graceful");
 	if (n > 1 && !graceful) {
-		admin_say(res, "CLIENT_ERROR invalid shutdown mode\r\n");
+		words_say(res, "CLIENT_ERROR invalid shutdown mode\r\n");
 		return;
 	}
 	/* The same way as from outside: one way to end is enough. */
 	kill(getpid(), graceful ? SIGUSR1 : SIGINT);
-	call->session->closing = true;
+	call->close = true;
 	res->status = STATUS_NOTHING;
 }
 
@@ -223,7 +150,7 @@ cmd_noop(struct call *call, struct result *res)
 		return;
 	}
 	call->req->quiet = false;
-	admin_say(res, "MN\r\n");
+	words_say(res, "MN\r\n");
 }
 
 void
@@ -263,7 +190,7 @@ void
 cmd_refresh_certs(struct call *call, struct result *res)
 {
 	(void)call;
-	admin_say(res, "Error TLS not enabled\r\n");
+	words_say(res, "Error TLS not enabled\r\n");
 }
 
 /* ------------------------------------------------------------ memory */
@@ -274,17 +201,17 @@ cmd_cache_memlimit(struct call *call, struct result *res)
 	uint32_t mb;
 
 	res->status = STATUS_ERROR;
-	if (admin_nwords(call) < 2 ||
+	if (words_count(call) < 2 ||
 	    !token_uint32(call->req->words.at[1], &mb))
 		return;
 	if (mb < MEMLIMIT_LEAST_MB)
-		admin_say(res, "MEMLIMIT_TOO_SMALL cannot set maxbytes to "
+		words_say(res, "MEMLIMIT_TOO_SMALL cannot set maxbytes to "
 			       "less than 8m\r\n");
 	else if (mb > MEMLIMIT_MOST_MB)
-		admin_say(res, "MEMLIMIT_ADJUST_FAILED input value is "
+		words_say(res, "MEMLIMIT_ADJUST_FAILED input value is "
 			       "megabytes not bytes\r\n");
 	else if (!cache_set_limit(call->host->cache, (size_t)mb << 20))
-		admin_say(res, "MEMLIMIT_ADJUST_FAILED out of bounds or "
+		words_say(res, "MEMLIMIT_ADJUST_FAILED out of bounds or "
 			       "unable to adjust\r\n");
 	else
 		res->status = STATUS_OK;
@@ -305,7 +232,7 @@ slabs_reassign(struct call *call, const struct word *words, unsigned n,
 	if (n != 2)
 		return;
 	if (!config_of(call)->slab_reassign) {
-		admin_say(res, "CLIENT_ERROR slab reassignment disabled\r\n");
+		words_say(res, "CLIENT_ERROR slab reassignment disabled\r\n");
 		return;
 	}
 	if (!token_int32(words[0], &from) || !token_int32(words[1], &to)) {
@@ -313,16 +240,16 @@ slabs_reassign(struct call *call, const struct word *words, unsigned n,
 		return;
 	}
 	if (from == to)
-		admin_say(res, "SAME src and dst class are identical\r\n");
+		words_say(res, "SAME src and dst class are identical\r\n");
 	else if (from < -1 || from >= CACHE_CLASSES || to < 0 ||
 	    to >= CACHE_CLASSES)
-		admin_say(res, "BADCLASS invalid src or dst class id\r\n");
+		words_say(res, "BADCLASS invalid src or dst class id\r\n");
 	else if (from >= 0 && (!cache_class_stats(call->host->cache,
 	    (unsigned)from, call->host->caller.now, &stats) ||
 	    stats.pages < 2))
-		admin_say(res, "NOSPARE source class has no spare pages\r\n");
+		words_say(res, "NOSPARE source class has no spare pages\r\n");
 	else
-		admin_say(res,
+		words_say(res,
 		    "BUSY currently processing reassign request\r\n");
 }
 
@@ -330,7 +257,7 @@ static void
 automove_ratio(struct call *call, const struct word *words, bool free,
     struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	double ratio;
 
 	if (!token_double(words[1], &ratio))
@@ -346,7 +273,7 @@ static void
 automove_window(struct call *call, const struct word *words,
     struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	int32_t window;
 
 	if (!token_int32(words[1], &window)) {
@@ -354,7 +281,7 @@ automove_window(struct call *call, const struct word *words,
 		return;
 	}
 	if (window < WINDOW_LEAST || window > WINDOW_MOST) {
-		admin_say(res, "CLIENT_ERROR automove window too low or too "
+		words_say(res, "CLIENT_ERROR automove window too low or too "
 			       "high\r\n");
 		return;
 	}
@@ -369,13 +296,13 @@ slabs_automove(struct call *call, const struct word *words, unsigned n,
     struct result *res)
 {
 	static const char *const names[] = { "ratio", "freeratio", "window" };
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	uint32_t level;
 	int what;
 
 	if (n == 0)
 		return;
-	what = admin_choose(words[0], names, 3);
+	what = words_choose(words[0], names, 3);
 	if (what >= 0) {
 		if (n < 2)
 			return;
@@ -412,7 +339,7 @@ cmd_extstore(struct call *call, struct result *res)
 	static const char *const names[] = { "free_memchunks", "item_size",
 		"item_age", "low_ttl", "recache_rate", "compact_under",
 		"drop_under", "max_sleep", "max_frag", "drop_unread" };
-	unsigned n = admin_nwords(call), want = 3;
+	unsigned n = words_count(call), want = 3;
 	const struct word *words = call->req->words.at;
 	double number;
 	int what;
@@ -420,7 +347,7 @@ cmd_extstore(struct call *call, struct result *res)
 	res->status = STATUS_ERROR;
 	if (n < 3)
 		return;
-	what = admin_choose(words[1], names,
+	what = words_choose(words[1], names,
 	    sizeof(names) / sizeof(names[0]));
 	if (what == 0)
 		want = 4;
@@ -435,7 +362,7 @@ static void
 lru_tune(struct call *call, const struct word *words, unsigned n,
     struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	double hot_factor, warm_factor;
 	uint32_t hot, warm;
 
@@ -445,12 +372,12 @@ lru_tune(struct call *call, const struct word *words, unsigned n,
 	    !token_double(words[3], &warm_factor))
 		return;
 	if ((uint64_t)hot + warm > LRU_MOST_PCT) {
-		admin_say(res,
+		words_say(res,
 		    "ERROR hot and warm pcts must not exceed 80\r\n");
 		return;
 	}
 	if (hot_factor <= 0 || warm_factor <= 0) {
-		admin_say(res, "ERROR hot/warm age factors must be greater "
+		words_say(res, "ERROR hot/warm age factors must be greater "
 			       "than 0\r\n");
 		return;
 	}
@@ -469,12 +396,12 @@ lru_mode(struct call *call, const struct word *words, unsigned n,
     struct result *res)
 {
 	static const char *const names[] = { "flat", "segmented" };
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	int mode;
 
 	if (n < 1 || !config_of(call)->lru_maintainer)
 		return;
-	mode = admin_choose(words[0], names, 2);
+	mode = words_choose(words[0], names, 2);
 	if (mode < 0)
 		return;
 	pthread_mutex_lock(&a->lock);
@@ -488,7 +415,7 @@ static void
 lru_temp_ttl(struct call *call, const struct word *words, unsigned n,
     struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	int32_t ttl;
 
 	if (n < 1 || !config_of(call)->lru_maintainer ||
@@ -543,9 +470,9 @@ read_classes(struct word w, bool may_hash, uint64_t *classes)
 static bool
 crawler_enabled(struct call *call, struct result *res)
 {
-	if (admin_tuning(admin_of(call)).crawler)
+	if (runtime_tuning(runtime_of(call)).crawler)
 		return true;
-	admin_say(res, "CLIENT_ERROR lru crawler disabled\r\n");
+	words_say(res, "CLIENT_ERROR lru crawler disabled\r\n");
 	return false;
 }
 
@@ -554,13 +481,13 @@ static void
 crawler_crawl(struct call *call, const struct word *words, unsigned n,
     struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	uint64_t classes;
 
 	if (n != 1 || !crawler_enabled(call, res))
 		return;
 	if (!read_classes(words[0], false, &classes)) {
-		admin_say(res, "BADCLASS invalid class id\r\n");
+		words_say(res, "BADCLASS invalid class id\r\n");
 		return;
 	}
 	pthread_mutex_lock(&a->lock);
@@ -585,18 +512,18 @@ crawler_dump(struct call *call, const struct word *words, unsigned n,
 	if (n != 1 || !crawler_enabled(call, res))
 		return;
 	if (config_of(call)->disable_dumping) {
-		admin_say(res, refusal);
-	} else if (!call->session->fresh) {
-		admin_say(res, behind);
+		words_say(res, refusal);
+	} else if (!call->first) {
+		words_say(res, behind);
 	} else if (!read_classes(words[0], true, &classes)) {
-		admin_say(res, "BADCLASS invalid class id\r\n");
+		words_say(res, "BADCLASS invalid class id\r\n");
 	} else if (call->req->quiet) {
 		res->status = STATUS_NOTHING;
 	} else if ((stream = dump_new(form, classes)) == NULL) {
 		count_up(&call->host->counters.malloc_fails, 1);
 		res->status = STATUS_NO_MEMORY;
 	} else {
-		session_stream(call->session, stream);
+		call->stream = stream;
 		res->status = STATUS_NOTHING;
 	}
 }
@@ -619,7 +546,7 @@ static void
 crawler_set(struct call *call, const struct word *words, unsigned n,
     bool sleep, struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	uint32_t number;
 
 	if (n != 1)
@@ -629,7 +556,7 @@ crawler_set(struct call *call, const struct word *words, unsigned n,
 		return;
 	}
 	if (sleep && number > CRAWLER_MOST_SLEEP) {
-		admin_say(res, "CLIENT_ERROR sleep must be one second or "
+		words_say(res, "CLIENT_ERROR sleep must be one second or "
 			       "less\r\n");
 		return;
 	}
@@ -657,7 +584,7 @@ crawler_sleep(struct call *call, const struct word *words, unsigned n,
 static void
 crawler_switch(struct call *call, bool on, struct result *res)
 {
-	struct admin *a = admin_of(call);
+	struct runtime *a = runtime_of(call);
 	bool was;
 
 	pthread_mutex_lock(&a->lock);
@@ -665,7 +592,7 @@ crawler_switch(struct call *call, bool on, struct result *res)
 	a->tuning.crawler = on;
 	pthread_mutex_unlock(&a->lock);
 	if (on && was)
-		admin_say(res,
+		words_say(res,
 		    "ERROR failed to start lru crawler thread\r\n");
 	else
 		res->status = STATUS_OK;
@@ -718,7 +645,7 @@ read_kinds(const struct word *words, unsigned n)
 	unsigned seen = n == 0 ? OBSERVE_FETCHERS : 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		int kind = admin_choose(words[i], names,
+		int kind = words_choose(words[i], names,
 		    sizeof(names) / sizeof(names[0]));
 
 		if (kind < 0)
@@ -733,22 +660,22 @@ cmd_watch(struct call *call, struct result *res)
 {
 	struct host *h = call->host;
 	unsigned kinds = read_kinds(call->req->words.at + 1,
-	    admin_nwords(call) - 1);
+	    words_count(call) - 1);
 	struct stream *stream;
 	const char *why;
 
 	if (h->server->config->disable_watch) {
-		admin_say(res, "CLIENT_ERROR watch commands not allowed\r\n");
-	} else if (!call->session->fresh) {
-		admin_say(res, "ERROR cannot pipeline other commands before "
+		words_say(res, "CLIENT_ERROR watch commands not allowed\r\n");
+	} else if (!call->first) {
+		words_say(res, "ERROR cannot pipeline other commands before "
 			       "watch\r\n");
 	} else if (kinds == 0) {
 		res->status = STATUS_ERROR;
 	} else if ((stream = watch_open(h->server->watch, h, kinds, &why)) ==
 	    NULL) {
-		admin_say(res, why);
+		words_say(res, why);
 	} else {
-		session_stream(call->session, stream);
+		call->stream = stream;
 		res->status = STATUS_NOTHING;
 	}
 }

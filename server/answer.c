@@ -15,7 +15,7 @@ void
 answer_begin(struct answer *a, const struct call *call)
 {
 	*a = (struct answer){
-		.proto = call->session->parser.proto,
+		.proto = call->proto,
 		.req = call->req,
 	};
 }
@@ -155,6 +155,10 @@ answer_send(struct answer *a, struct call *call, struct result *res)
 		return;
 	}
 	res->status = STATUS_NOTHING;
-	session_answer(call->session, call->host, a->bytes, a->used);
+	call->stream = stream_of_bytes(a->bytes, a->used);
 	a->bytes = NULL;
+	if (call->stream == NULL) {
+		count_up(&call->host->counters.malloc_fails, 1);
+		res->status = STATUS_NO_MEMORY;
+	}
 }

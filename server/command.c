@@ -112,13 +112,12 @@ show_meta(const struct host *h, const struct cache_hit *hit,
 }
 
 bool
-command_read(struct session *s, struct host *h, const struct request *req,
-    const struct cache_key *key)
+command_read(struct host *h, enum proto_name proto, const struct request *req,
+    const struct cache_key *key, uint16_t *lead)
 {
-	enum proto_name proto = s->parser.proto;
 	struct cache_hit hit;
 	struct result res;
-	char *out = output_at(h->out), *value = out + s->lead + req->nkey;
+	char *out = output_at(h->out), *value = out + *lead + req->nkey;
 	size_t nhead;
 
 	if (!is_plain(req))
@@ -141,11 +140,10 @@ command_read(struct session *s, struct host *h, const struct request *req,
 		if (req->op == OP_MG)
 			show_meta(h, &hit, &res);
 		out = plain_hit(proto, out, req, &res, value, &nhead);
-		session_learn(s, nhead, req->nkey);
+		command_learn(lead, nhead, req->nkey);
 		break;
 	}
 	output_to(h->out, out);
-	s->fresh = false;
 	return true;
 }
 

@@ -3,7 +3,8 @@
  *
  * The table is generated from OPS (proto/message.h).  A handler does the work
  * and fills the result; the session turns it into bytes.  This file and
- * admin.h's are the only ones that translate between proto and slab.
+ * those of the operator's commands are the only ones that translate between
+ * proto and slab.
  *
  * Owns:    nothing.
  * Threads: the host's.
@@ -14,19 +15,36 @@
 #define SERVER_COMMAND_H
 
 #include "proto/message.h"
-#include "server/session.h"
+#include "server/stream.h"
 #include "slab/cache.h"
 
+/* A request on its way through a handler.  Values come back: what a handler
+ * wants of the session it leaves here. */
 struct call {
-	struct session *session;
 	struct host *host;
+	enum proto_name proto;
 	struct request *req;
 	const struct cache_key *key; /* hashed, if the op has one */
 	char *dst; /* a small value may be copied here, CACHE_SMALL_MAX bytes */
 	struct cache_item *reserved; /* holds the value, or req->value does */
-	struct cache_item *pinned;   /* set by a handler: the value goes out
-					from here, not from dst */
+	int fd;	    /* of the client, -1 without: only to be named */
+	bool first; /* nothing that came with the same read was answered */
+	/* set by handlers */
+	struct cache_item *pinned; /* the value goes out from here, not dst */
+	struct stream *stream;	   /* the answer goes on with this */
+	bool close;		   /* and then the connection ends */
 };
+
+/*
+ * Where the value of the next hit will most likely stand: its head is as long
+ * as the last one's was, but for the key.  A head may hold no key at all
+ * (binary): the guess is never before the output's end.
+ */
+static inline void
+command_learn(uint16_t *lead, size_t nhead, uint32_t nkey)
+{
+	*lead = nhead > nkey ? (uint16_t)(nhead - nkey) : 0;
+}
 
 typedef void command_fn(struct call *, struct result *);
 
@@ -55,8 +73,8 @@ command_has_key(enum op op)
 }
 
 #define X(op, word, shape, needs, handler) command_fn cmd_##handler;
-/* handlers stand in command.c and meta_command.c, the rest in admin*.c; a
- * handler of several ops is declared more than once, which C allows */
+/* Handlers stand in command.c, those of the operator's commands in admin.c and
+ * stats.c.  One of several ops is declared more than once, which C allows. */
 OPS(X)
 #undef X
 
@@ -71,8 +89,8 @@ command_is_read(enum op op)
 	return op <= OP_GETS || op == OP_MG;
 }
 
-bool command_read(struct session *, struct host *, const struct request *,
-    const struct cache_key *);
+bool command_read(struct host *, enum proto_name, const struct request *,
+    const struct cache_key *, uint16_t *lead);
 
 /*
  * Gets an item for a request's large value that is still arriving: STORED, or

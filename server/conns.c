@@ -31,7 +31,7 @@ put_conn(struct call *call, struct answer *a, int fd, enum conn_state state,
 {
 	struct peer own, client;
 	uint32_t now = call->host->caller.now;
-	bool asks = fd == call->session->fd;
+	bool asks = fd == call->fd;
 	char name[48];
 
 	/* Closed meanwhile; what the kernel says is what is. */

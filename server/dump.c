@@ -9,15 +9,17 @@
 #include "proto/token.h"
 #include "server/stats.h"
 #include "server/uri.h"
+#include "server/words.h"
 
 enum {
-	STEP_ITEMS = 96,
+	STEP_ITEMS = 160,
 	/* A key in %XX and the numbers of a metadump line. */
 	NUMBERS_MAX = 224,
 	LINE_MAX_BYTES = CACHE_KEY_MAX * URI_EXPANSION + 32 + NUMBERS_MAX,
 };
 _Static_assert(STEP_ITEMS * LINE_MAX_BYTES + 16 <= HOST_BATCH_MAX,
     "a step fits in the output");
+_Static_assert(STEP_ITEMS >= CACHE_WALK_LEAST, "no item is left out");
 
 struct dump {
 	struct stream stream;
@@ -178,12 +180,12 @@ stats_cachedump(struct call *call, struct result *res)
 	struct answer a;
 
 	if (h->server->config->disable_dumping) {
-		admin_say(res,
+		words_say(res,
 		    "CLIENT_ERROR stats cachedump not allowed\r\n");
 		return;
 	}
 	if (call->req->words.n < 4) {
-		admin_say(res, "CLIENT_ERROR bad command line\r\n");
+		words_say(res, "CLIENT_ERROR bad command line\r\n");
 		return;
 	}
 	if (!token_uint32(words[2], &class_id) ||
@@ -192,7 +194,7 @@ stats_cachedump(struct call *call, struct result *res)
 		return;
 	}
 	if (class_id >= CACHE_CLASSES) {
-		admin_say(res, "CLIENT_ERROR Illegal slab id\r\n");
+		words_say(res, "CLIENT_ERROR Illegal slab id\r\n");
 		return;
 	}
 	answer_begin(&a, call);

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "server/session.h"
+#include "server/stream.h"
 
 enum dump_form {
 	DUMP_META, /* key=... exp=... a line */

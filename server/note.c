@@ -95,7 +95,7 @@ note_lookup(const struct call *call, bool found,
 	    .status = found ? "found" : "not_found",
 	    .class_id = found ? view->class_id : 0,
 	    .size = found ? view->nvalue : 0,
-	    .fd = call->session->fd });
+	    .fd = call->fd });
 }
 
 static void
@@ -110,7 +110,7 @@ note_store(const struct call *call, enum status status)
 		.nkey = req->nkey,
 		.status = outcome(status),
 		.cmd = name_of(req),
-		.fd = call->session->fd,
+		.fd = call->fd,
 		.size = req->nvalue,
 	};
 

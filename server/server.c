@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/admin.h"
+#include "server/runtime.h"
 #include "server/detail.h"
 #include "server/host.h"
 #include "server/watch.h"
@@ -76,10 +76,10 @@ server_init(struct server *srv, const struct config *config, const char **why)
 		server_fini(srv);
 		return -1;
 	}
-	srv->admin = admin_new(config);
+	srv->runtime = runtime_new(config);
 	srv->detail = detail_new(config->prefix_delimiter[0]);
 	srv->watch = watch_new(config->watcher_logbuf, &srv->observing);
-	if (srv->admin == NULL || srv->detail == NULL || srv->watch == NULL) {
+	if (srv->runtime == NULL || srv->detail == NULL || srv->watch == NULL) {
 		*why = "out of memory for the statistics";
 		server_fini(srv);
 		return -1;
@@ -106,8 +106,8 @@ server_fini(struct server *srv)
 		watch_free(&srv->watch);
 	if (srv->detail != NULL)
 		detail_free(&srv->detail);
-	if (srv->admin != NULL)
-		admin_free(&srv->admin);
+	if (srv->runtime != NULL)
+		runtime_free(&srv->runtime);
 	free(srv->conns);
 	free(srv->hosts);
 	srv->conns = NULL;

@@ -18,7 +18,7 @@
 #include "server/config.h"
 #include "slab/cache.h"
 
-struct admin;
+struct runtime;
 struct detail;
 struct host;
 struct watch;
@@ -64,7 +64,7 @@ struct server {
 	unsigned nhosts;
 	struct conn_info *conns; /* by fd */
 	unsigned nconns;
-	struct admin *admin;   /* what commands change while serving */
+	struct runtime *runtime;   /* what commands change while serving */
 	struct detail *detail; /* per-prefix counts */
 	struct watch *watch;   /* the watchers */
 	/* any thread, relaxed */

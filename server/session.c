@@ -92,7 +92,7 @@ reply_value(struct session *s, struct call *c, const struct result *res)
 		out = proto_tail(proto, output_at(o), c->req, res);
 	} else {
 		out = plain_hit(proto, out, c->req, res, c->dst, &nhead);
-		session_learn(s, nhead, c->req->nkey);
+		command_learn(&s->lead, nhead, c->req->nkey);
 	}
 	output_to(o, out);
 }
@@ -114,12 +114,14 @@ run_request(struct session *s, struct host *h, struct request *req,
     const struct cache_key *key, struct cache_item *reserved)
 {
 	struct call call = {
-		.session = s,
 		.host = h,
+		.proto = s->parser.proto,
 		.req = req,
 		.key = key,
 		.dst = output_at(h->out) + s->lead + req->nkey,
 		.reserved = reserved,
+		.fd = s->fd,
+		.first = s->fresh,
 	};
 	struct result res;
 
@@ -132,6 +134,9 @@ run_request(struct session *s, struct host *h, struct request *req,
 		COMMANDS[req->op].run(&call, &res);
 	reply(s, &call, &res);
 	s->fresh = false;
+	s->closing |= call.close;
+	if (call.stream != NULL)
+		s->stream = call.stream;
 }
 
 /* Answers with a status alone. */
@@ -139,7 +144,7 @@ static void
 answer_status(struct session *s, struct host *h, struct request *req,
     enum status status)
 {
-	struct call call = { .session = s, .host = h, .req = req };
+	struct call call = { .host = h, .req = req };
 	struct result res = { .status = status };
 
 	reply(s, &call, &res);
@@ -453,8 +458,11 @@ run_batch(struct session *s, struct host *h, unsigned n)
 		struct request *req = &h->batch[i];
 
 		if (unobserved && command_is_read(req->op) &&
-		    command_read(s, h, req, &h->keys[i]))
+		    command_read(h, s->parser.proto, req, &h->keys[i],
+		    &s->lead)) {
+			s->fresh = false;
 			continue;
+		}
 		if (takes_value(req->op) && req->problem != STATUS_FOUND)
 			answer_status(s, h, req, req->problem);
 		else
@@ -555,58 +563,4 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 			break;
 		}
 	}
-}
-
-/* ------------------------------------------------------------ long answers */
-
-void
-session_stream(struct session *s, struct stream *stream)
-{
-	assert(s->stream == NULL);
-	s->stream = stream;
-}
-
-struct text_stream {
-	struct stream stream;
-	char *bytes;
-	size_t n, sent;
-};
-
-static enum stream_state
-step_text(struct stream *stream, struct host *h)
-{
-	struct text_stream *t = (struct text_stream *)stream;
-	size_t n = t->n - t->sent;
-
-	if (n > HOST_BATCH_MAX)
-		n = HOST_BATCH_MAX;
-	memcpy(output_at(h->out), t->bytes + t->sent, n);
-	output_to(h->out, output_at(h->out) + n);
-	t->sent += n;
-	return t->sent < t->n ? STREAM_MORE : STREAM_DONE;
-}
-
-static void
-end_text(struct stream *stream, struct host *h)
-{
-	struct text_stream *t = (struct text_stream *)stream;
-
-	(void)h;
-	free(t->bytes);
-	free(t);
-}
-
-void
-session_answer(struct session *s, struct host *h, char *bytes, size_t n)
-{
-	struct text_stream *t = malloc(sizeof(*t));
-
-	if (t == NULL) {
-		count_up(&h->counters.malloc_fails, 1);
-		free(bytes);
-		s->closing = true;
-		return;
-	}
-	*t = (struct text_stream){ { step_text, end_text }, bytes, n, 0 };
-	session_stream(s, &t->stream);
 }

@@ -28,6 +28,7 @@
 
 #include "proto/proto.h"
 #include "server/host.h"
+#include "server/stream.h"
 
 enum session_phase { SESSION_HEAD, SESSION_VALUE, SESSION_SKIP };
 
@@ -39,42 +40,17 @@ enum session_verdict {
 	SESSION_DROP,  /* close at once, the output is not for sending */
 };
 
-struct session;
-
-/*
- * A long answer, made piece by piece as the client reads it.  step() writes
- * at most HOST_BATCH_MAX bytes to the output and says whether that was all;
- * end() frees it, after the last step or when the client goes away.  An idle
- * stream (a watcher that has seen everything) waits for host.wake(); input is
- * thrown away meanwhile.
- */
-enum stream_state { STREAM_DONE, STREAM_MORE, STREAM_IDLE };
-
-struct stream {
-	enum stream_state (*step)(struct stream *, struct host *);
-	void (*end)(struct stream *, struct host *);
-};
-
 struct session {
 	struct parser parser;
 	uint8_t phase; /* enum session_phase; one writer: enter() */
 	bool closing;  /* quit: nothing more is served */
 	bool fresh;    /* nothing was served since the last read */
-	uint16_t lead; /* bytes of the last hit's head, without the key: where
-			  the next one's value will most likely stand */
+	uint16_t lead; /* see struct call */
 	int fd;		    /* of the socket, -1 without: only to be named
 			  to watchers and by stats conns */
 	struct held *held;  /* VALUE, SKIP */
 	struct stream *stream;
 };
-
-/* A head of nhead bytes was written for a key of nkey.  It may hold no key at
- * all (binary): the guess is never before the output's end. */
-static inline void
-session_learn(struct session *s, size_t nhead, uint32_t nkey)
-{
-	s->lead = nhead > nkey ? (uint16_t)(nhead - nkey) : 0;
-}
 
 void session_init(struct session *, enum proto_name);
 /* The client is gone. */
@@ -88,11 +64,5 @@ enum session_verdict session_run(struct session *, struct host *,
 unsigned session_sink(struct session *, struct host *, struct iovec *,
     unsigned max);
 void session_sunk(struct session *, struct host *, size_t n);
-
-/* A long answer follows; the session ends it. */
-void session_stream(struct session *, struct stream *);
-
-/* The answer is these bytes, malloc()ed; freed by the session. */
-void session_answer(struct session *, struct host *, char *bytes, size_t n);
 
 #endif

@@ -102,7 +102,7 @@ stats_settings(struct call *call, struct answer *a)
 	struct view view = {
 		.srv = srv,
 		.c = srv->config,
-		.now = admin_tuning(srv->admin),
+		.now = runtime_tuning(srv->runtime),
 	};
 	const struct view *v = &view;
 	struct cache_stats cache;

@@ -13,6 +13,7 @@
 #include "proto/token.h"
 #include "server/detail.h"
 #include "server/watch.h"
+#include "server/words.h"
 
 /* ------------------------------------------------------------ sums */
 
@@ -81,9 +82,9 @@ void
 stats_sum(struct server *srv, struct totals *t)
 {
 	add_all(srv, t);
-	pthread_mutex_lock(&srv->admin->lock);
-	take_all(t, &srv->admin->base);
-	pthread_mutex_unlock(&srv->admin->lock);
+	pthread_mutex_lock(&srv->runtime->lock);
+	take_all(t, &srv->runtime->base);
+	pthread_mutex_unlock(&srv->runtime->lock);
 }
 
 void
@@ -92,10 +93,10 @@ stats_reset(struct server *srv)
 	struct totals t;
 
 	add_all(srv, &t);
-	pthread_mutex_lock(&srv->admin->lock);
-	memcpy(&srv->admin->base, &t, sizeof(t));
-	srv->admin->crawler_starts = 0;
-	pthread_mutex_unlock(&srv->admin->lock);
+	pthread_mutex_lock(&srv->runtime->lock);
+	memcpy(&srv->runtime->base, &t, sizeof(t));
+	srv->runtime->crawler_starts = 0;
+	pthread_mutex_unlock(&srv->runtime->lock);
 	cache_stats_reset(srv->cache);
 	detail_reset(srv->detail);
 	watch_reset(srv->watch);
@@ -225,7 +226,7 @@ static void
 look(struct call *call, struct view *v)
 {
 	struct server *srv = call->host->server;
-	struct tuning tuning = admin_tuning(srv->admin);
+	struct tuning tuning = runtime_tuning(srv->runtime);
 
 	memset(v, 0, sizeof(*v));
 	v->srv = srv;
@@ -243,9 +244,9 @@ look(struct call *call, struct view *v)
 		CACHE_CLASS_TALLY(X)
 #undef X
 	}
-	pthread_mutex_lock(&srv->admin->lock);
-	v->crawler_starts = srv->admin->crawler_starts;
-	pthread_mutex_unlock(&srv->admin->lock);
+	pthread_mutex_lock(&srv->runtime->lock);
+	v->crawler_starts = srv->runtime->crawler_starts;
+	pthread_mutex_unlock(&srv->runtime->lock);
 	cache_stats(srv->cache, call->host->caller.now, &v->cache);
 	watch_count(srv->watch, &v->watch);
 	getrusage(RUSAGE_SELF, &v->usage);
@@ -369,7 +370,7 @@ stats_items(struct call *call, struct answer *a)
 	struct cache_class_stats c;
 	struct class_view v = {
 		.segmented = h->server->config->lru_maintainer,
-		.temp = admin_tuning(h->server->admin).temp_lru,
+		.temp = runtime_tuning(h->server->runtime).temp_lru,
 	};
 
 	stats_sum(h->server, &v.sum);
@@ -451,7 +452,7 @@ answer_group(struct call *call, struct result *res, group_fn *group)
 static bool
 is_binary(const struct call *call)
 {
-	return call->session->parser.proto == PROTO_BINARY;
+	return call->proto == PROTO_BINARY;
 }
 
 /* In binary a stat that says nothing but OK is the terminator alone. */
@@ -461,7 +462,7 @@ answer_done(struct call *call, struct result *res, const char *text)
 	struct answer a;
 
 	if (!is_binary(call)) {
-		admin_say(res, text);
+		words_say(res, text);
 		return;
 	}
 	answer_begin(&a, call);
@@ -499,10 +500,10 @@ run_detail(struct call *call, struct result *res)
 	struct server *srv = call->host->server;
 	unsigned n = call->req->words.n;
 	int what = n < 3 ? -1 :
-	    admin_choose(call->req->words.at[2], names, 3);
+	    words_choose(call->req->words.at[2], names, 3);
 
 	if (srv->config->disable_dumping) {
-		admin_say(res, "CLIENT_ERROR stats detail not allowed\r\n");
+		words_say(res, "CLIENT_ERROR stats detail not allowed\r\n");
 		return;
 	}
 	switch (what) {
@@ -521,7 +522,7 @@ run_detail(struct call *call, struct result *res)
 		if (is_binary(call))
 			res->status = STATUS_NOT_FOUND;
 		else
-			admin_say(res, "CLIENT_ERROR usage: stats detail "
+			words_say(res, "CLIENT_ERROR usage: stats detail "
 				       "on|off|dump\r\n");
 	}
 }
@@ -550,7 +551,7 @@ cmd_stats(struct call *call, struct result *res)
 		answer_group(call, res, stats_general);
 		return;
 	}
-	what = admin_choose(call->req->words.at[1], names,
+	what = words_choose(call->req->words.at[1], names,
 	    is_binary(call) ? CACHEDUMP :
 	    sizeof(names) / sizeof(names[0]));
 	if (what < 0)

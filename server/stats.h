@@ -12,7 +12,7 @@
 #ifndef SERVER_STATS_H
 #define SERVER_STATS_H
 
-#include "server/admin.h"
+#include "server/runtime.h"
 #include "server/answer.h"
 
 /* What all workers counted since the last reset. */

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/session.h"
+#include "server/stream.h"
 
 struct watch;
 

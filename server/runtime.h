@@ -1,18 +1,21 @@
 /*
- * admin.h - what commands change while the server serves, and the help that
- * their handlers share.
+ * runtime.h - what commands change while the server serves.
  *
  * Owns:    the settings in force, and what `stats reset` has to subtract.
  * Threads: any, under the lock; it is held for no other call.
- * Fails:   admin_new() returns NULL without memory.
+ * Fails:   runtime_new() returns NULL without memory.
  * Cost:    not on the way of an item.
  */
-#ifndef SERVER_ADMIN_H
-#define SERVER_ADMIN_H
+#ifndef SERVER_RUNTIME_H
+#define SERVER_RUNTIME_H
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-#include "server/command.h"
+#include "server/config.h"
+#include "server/counters.h"
+#include "slab/cache.h"
 
 /* Settings that have a command; they start as config.h says. */
 struct tuning {
@@ -36,29 +39,17 @@ struct totals {
 	uint64_t connections, rejected, listen_disabled, listen_disabled_us;
 };
 
-struct admin {
+struct runtime {
 	pthread_mutex_t lock; /* guards all */
 	struct tuning tuning;
 	struct totals base;
 	uint64_t crawler_starts;
 };
 
-struct admin *admin_new(const struct config *);
-void admin_free(struct admin **);
+struct runtime *runtime_new(const struct config *);
+void runtime_free(struct runtime **);
 
 /* A copy of the settings in force. */
-struct tuning admin_tuning(struct admin *);
-
-/* The words of a text line without its noreply. */
-unsigned admin_nwords(const struct call *);
-
-/*
- * Which of the names the word is or begins; the first one if several, -1 if
- * none.  memcached lets all words after the first be cut short.
- */
-int admin_choose(struct word, const char *const *names, unsigned nnames);
-
-/* The answer is this text, line end included; it must outlive the call. */
-void admin_say(struct result *, const char *text);
+struct tuning runtime_tuning(struct runtime *);
 
 #endif
