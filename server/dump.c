@@ -19,7 +19,8 @@ enum {
 };
 _Static_assert(STEP_ITEMS * LINE_MAX_BYTES + 16 <= HOST_BATCH_MAX,
     "a step fits in the output");
-_Static_assert(STEP_ITEMS >= CACHE_WALK_LEAST, "no item is left out");
+_Static_assert((int)STEP_ITEMS >= (int)CACHE_WALK_LEAST,
+    "no item is left out");
 
 struct dump {
 	struct stream stream;

@@ -45,6 +45,7 @@ enum {
 				     it compares an item with -I; so do we */
 	CACHE_FLAGS_SIZE = 4,	  /* and this, when client flags are not 0 */
 	CACHE_DEAD = 1,		  /* a deadline that has always passed */
+	CACHE_WALK_LEAST = 80,	  /* see cache_walk() */
 };
 
 /* What became of a call.  The server turns these into words. */
@@ -434,7 +435,8 @@ struct cache_listed {
  * Walks the live items, a bounded step at a time: fills at most max of list
  * and returns how many; *place starts at 0 and is UINT64_MAX when all were
  * seen.  Items stored or removed meanwhile may or may not be seen; all others
- * exactly once.  May return 0 before the end.
+ * are, if max is CACHE_WALK_LEAST or more, and twice only if the index grew
+ * meanwhile.  May return 0 before the end.
  */
 size_t cache_walk(struct cache *, uint32_t now, uint64_t *place,
     struct cache_listed *list, size_t max);

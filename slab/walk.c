@@ -3,6 +3,8 @@
 #include "slab/door.h"
 
 enum { BUCKETS_A_STEP = 64 };
+_Static_assert((int)CACHE_WALK_LEAST >= (int)INDEX_CHAIN_MAX,
+    "a bucket fits in a step");
 
 static void
 list_item(struct shard *s, handle h, struct cache_listed *to)
@@ -51,6 +53,10 @@ cache_walk(struct cache *c, uint32_t now, uint64_t *place,
 	lock_acquire(&s->lock);
 	for (unsigned n = 0; n < BUCKETS_A_STEP && got < max &&
 	    bucket < index_buckets(&s->index); n++) {
+		/* Between two halves of a bucket some of it may go, and then
+		 * what is in the second is not where it was. */
+		if (got > 0 && max - got < INDEX_CHAIN_MAX)
+			break;
 		got += list_bucket(s, bucket, &skip, now, list + got,
 		    max - got);
 		bucket += skip == 0;

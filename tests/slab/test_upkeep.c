@@ -427,6 +427,30 @@ START_TEST(the_walk_sees_all_once)
 }
 END_TEST
 
+/* What goes meanwhile takes nothing else with it. */
+START_TEST(the_walk_sees_what_stays)
+{
+	struct cache_listed list[CACHE_WALK_LEAST];
+	uint64_t place = 0;
+	unsigned n = 0;
+
+	fill(0, 3000, 10, 0);
+	while (place != UINT64_MAX) {
+		size_t got = cache_walk(c, w.now, &place, list,
+		    CACHE_WALK_LEAST);
+
+		for (size_t i = 0; i < got; i++, n++) {
+			struct cache_key key = cache_key(c, list[i].key,
+			    list[i].nkey);
+
+			must(cache_delete(c, &w, &key,
+			    &(struct cache_drop){ 0 }, NULL) == CACHE_DELETED);
+		}
+	}
+	ck_assert_uint_eq(n, 3000);
+}
+END_TEST
+
 START_TEST(classes_are_listed_newest_first)
 {
 	struct cache_listed list[10];
@@ -482,6 +506,7 @@ upkeep_suite(void)
 	tcase_add_test(t, tallies_add_up);
 	tcase_add_test(t, sizes_are_counted);
 	tcase_add_test(t, the_walk_sees_all_once);
+	tcase_add_test(t, the_walk_sees_what_stays);
 	tcase_add_test(t, classes_are_listed_newest_first);
 	suite_add_tcase(s, t);
 	return s;
