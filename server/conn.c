@@ -16,8 +16,8 @@ enum phase { CONN_READING, CONN_BLOCKED, CONN_ENDING };
 
 struct conn {
 	uv_poll_t poll; /* first: the close callback frees by it */
-	struct worker *worker;
-	struct conn_link link;
+	struct conns *all;
+	struct conn *prev, *next; /* of them */
 	struct session session;
 	char *left;	/* input not yet served, nleft bytes */
 	uint32_t nleft;
@@ -30,29 +30,12 @@ struct conn {
 };
 
 static void on_event(uv_poll_t *, int, int);
-
-struct conn_link *
-conn_links(struct conn *c)
-{
-	return &c->link;
-}
-
-uint32_t
-conn_last_request(const struct conn *c)
-{
-	return c->last_request;
-}
-
-bool
-conn_watches(const struct conn *c)
-{
-	return c->session.stream != NULL;
-}
+static void conn_close(struct conn *, const char *reason);
 
 static struct conn_info *
 info(const struct conn *c)
 {
-	struct server *srv = worker_host(c->worker)->server;
+	struct server *srv = c->all->host->server;
 
 	return (unsigned)c->fd < srv->nconns ? &srv->conns[c->fd] : NULL;
 }
@@ -89,7 +72,7 @@ shown_state(const struct conn *c)
 static void
 tell_watchers(const struct conn *c, const char *reason)
 {
-	struct server *srv = worker_host(c->worker)->server;
+	struct server *srv = c->all->host->server;
 
 	if (atomic_load_explicit(&srv->observing, memory_order_relaxed) &
 	    OBSERVE_CONNEVENTS)
@@ -110,25 +93,48 @@ listen_for(struct conn *c, int events)
 		conn_close(c, "error");
 }
 
-struct conn *
-conn_new(struct worker *w, int fd, enum proto_name proto)
+static void
+remember(struct conn *c)
+{
+	c->next = c->all->first;
+	if (c->next != NULL)
+		c->next->prev = c;
+	c->all->first = c;
+}
+
+static void
+forget(struct conn *c)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		c->all->first = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	conns_missed(c->all);
+}
+
+void
+conn_open(struct conns *all, int fd, enum proto_name proto)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (c == NULL || uv_poll_init(worker_loop(w), &c->poll, fd) != 0) {
+	if (c == NULL || uv_poll_init(all->loop, &c->poll, fd) != 0) {
+		count_up(&all->host->counters.malloc_fails, c == NULL);
 		free(c);
 		close(fd);
-		return NULL;
+		conns_missed(all);
+		return;
 	}
-	c->worker = w;
+	c->all = all;
 	c->fd = fd;
-	c->last_request = worker_tick(w);
+	c->last_request = conns_tick(all);
+	remember(c);
 	session_init(&c->session, proto);
 	c->session.fd = fd;
 	show(c, CONN_NEW_CMD);
 	tell_watchers(c, NULL);
 	listen_for(c, UV_READABLE);
-	return c;
 }
 
 static void
@@ -137,14 +143,16 @@ on_closed(uv_handle_t *handle)
 	struct conn *c = (struct conn *)handle;
 
 	close(c->fd);
-	worker_forget(c->worker, c);
+	forget(c);
 	free(c);
 }
 
-void
+/* Begins to close; safe to call more than once.  Watchers are told the
+ * reason: normal, error, idle_timeout, shutdown. */
+static void
 conn_close(struct conn *c, const char *reason)
 {
-	struct host *h = worker_host(c->worker);
+	struct host *h = c->all->host;
 
 	if (c->phase == CONN_ENDING)
 		return;
@@ -159,21 +167,13 @@ conn_close(struct conn *c, const char *reason)
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
-void
-conn_drain(struct conn *c)
-{
-	c->draining = true;
-	if (c->phase == CONN_READING)
-		conn_close(c, "shutdown");
-}
-
 /* ------------------------------------------------------------ writing */
 
 /* Sends what it can.  1: all, 0: the socket is full, -1: it is broken. */
 static int
 send_output(struct conn *c, struct output *o)
 {
-	struct host *h = worker_host(c->worker);
+	struct host *h = c->all->host;
 	struct iovec iov[OUTPUT_IOV];
 
 	while (!output_empty(o)) {
@@ -197,7 +197,7 @@ send_output(struct conn *c, struct output *o)
 static bool
 keep(struct conn *c, const char *in, size_t n)
 {
-	struct host *h = worker_host(c->worker);
+	struct host *h = c->all->host;
 
 	assert(c->left == NULL);
 	if (n == 0)
@@ -218,7 +218,7 @@ keep(struct conn *c, const char *in, size_t n)
 static void
 block(struct conn *c, const char *in, size_t n)
 {
-	struct host *h = worker_host(c->worker);
+	struct host *h = c->all->host;
 
 	c->blocked = output_move(h->out);
 	if (c->blocked == NULL) {
@@ -239,7 +239,7 @@ static uint64_t
 written(const struct conn *c)
 {
 	return atomic_load_explicit(
-	    &worker_host(c->worker)->counters.bytes_written,
+	    &c->all->host->counters.bytes_written,
 	    memory_order_relaxed);
 }
 
@@ -250,7 +250,7 @@ written(const struct conn *c)
 static bool
 serve(struct conn *c, const char *in, size_t n)
 {
-	struct host *h = worker_host(c->worker);
+	struct host *h = c->all->host;
 	uint64_t before = written(c);
 
 	for (;;) {
@@ -300,7 +300,7 @@ read_input(struct conn *c, char *input, size_t *have)
 
 	if (c->nleft > 0)
 		memcpy(input, c->left, c->nleft);
-	got = recv(c->fd, input + c->nleft, WORKER_INPUT - c->nleft, 0);
+	got = recv(c->fd, input + c->nleft, CONN_INPUT - c->nleft, 0);
 	if (got > 0)
 		*have = c->nleft + (size_t)got;
 	return got;
@@ -310,7 +310,7 @@ read_input(struct conn *c, char *input, size_t *have)
 static ssize_t
 read_value(struct conn *c, char *input, size_t *have)
 {
-	struct host *h = worker_host(c->worker);
+	struct host *h = c->all->host;
 	struct iovec iov[OUTPUT_IOV];
 	unsigned n = session_sink(&c->session, h, iov, OUTPUT_IOV - 1);
 	size_t room = 0;
@@ -319,7 +319,7 @@ read_value(struct conn *c, char *input, size_t *have)
 	assert(c->nleft == 0);
 	for (unsigned i = 0; i < n; i++)
 		room += iov[i].iov_len;
-	iov[n++] = (struct iovec){ input, WORKER_INPUT };
+	iov[n++] = (struct iovec){ input, CONN_INPUT };
 	got = readv(c->fd, iov, (int)n);
 	if (got <= 0)
 		return got;
@@ -332,13 +332,13 @@ read_value(struct conn *c, char *input, size_t *have)
 static void
 on_readable(struct conn *c)
 {
-	struct host *h = worker_host(c->worker);
-	char *input = worker_input(c->worker);
+	struct host *h = c->all->host;
+	char *input = c->all->input;
 	struct iovec probe;
 	size_t have = 0;
 	ssize_t got;
 
-	c->last_request = worker_tick(c->worker);
+	c->last_request = conns_tick(c->all);
 	got = session_sink(&c->session, h, &probe, 1) > 0 ?
 	    read_value(c, input, &have) : read_input(c, input, &have);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -351,7 +351,7 @@ on_readable(struct conn *c)
 	free(c->left);
 	c->left = NULL;
 	c->nleft = 0;
-	if (have == WORKER_INPUT)
+	if (have == CONN_INPUT)
 		count_up(&h->counters.conn_yields, 1);
 	if (serve(c, input, have))
 		show(c, shown_state(c));
@@ -361,8 +361,8 @@ on_readable(struct conn *c)
 static void
 on_writable(struct conn *c)
 {
-	struct host *h = worker_host(c->worker);
-	char *input = worker_input(c->worker);
+	struct host *h = c->all->host;
+	char *input = c->all->input;
 	size_t n = c->nleft;
 	int sent = send_output(c, c->blocked);
 
@@ -372,7 +372,7 @@ on_writable(struct conn *c)
 		conn_close(c, sent < 0 ? "error" : "normal");
 		return;
 	}
-	c->last_request = worker_tick(c->worker);
+	c->last_request = conns_tick(c->all);
 	output_free(&c->blocked, h->cache);
 	enter(c, CONN_READING);
 	if (n > 0)
@@ -390,14 +390,6 @@ on_writable(struct conn *c)
 	listen_for(c, UV_READABLE);
 }
 
-void
-conn_wake(struct conn *c)
-{
-	worker_tick(c->worker);
-	if (c->phase == CONN_READING && c->session.stream != NULL)
-		serve(c, NULL, 0);
-}
-
 static void
 on_event(uv_poll_t *poll, int status, int events)
 {
@@ -410,4 +402,71 @@ on_event(uv_poll_t *poll, int status, int events)
 		on_writable(c);
 	else if (c->phase == CONN_READING)
 		on_readable(c);
+}
+
+/* ------------------------------------------------------------ all of them */
+
+void
+conns_expect(struct conns *all)
+{
+	atomic_fetch_add_explicit(&all->count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&all->host->server->curr_connections, 1,
+	    memory_order_relaxed);
+}
+
+void
+conns_missed(struct conns *all)
+{
+	atomic_fetch_sub_explicit(&all->count, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&all->host->server->curr_connections, 1,
+	    memory_order_relaxed);
+}
+
+uint32_t
+conns_tick(struct conns *all)
+{
+	uint32_t now = server_now(all->host->server, uv_now(all->loop));
+
+	all->host->caller.now = now;
+	return now;
+}
+
+void
+conns_drain(struct conns *all)
+{
+	for (struct conn *c = all->first; c != NULL; c = c->next) {
+		c->draining = true;
+		if (c->phase == CONN_READING)
+			conn_close(c, "shutdown");
+	}
+}
+
+void
+conns_close(struct conns *all)
+{
+	for (struct conn *c = all->first; c != NULL; c = c->next)
+		conn_close(c, "shutdown");
+}
+
+void
+conns_close_idle(struct conns *all, uint32_t timeout)
+{
+	uint32_t now = conns_tick(all);
+
+	for (struct conn *c = all->first; c != NULL; c = c->next) {
+		if (c->phase == CONN_ENDING || c->session.stream != NULL ||
+		    now - c->last_request <= timeout)
+			continue;
+		count_up(&all->host->counters.idle_kicks, 1);
+		conn_close(c, "idle_timeout");
+	}
+}
+
+void
+conns_wake(struct conns *all)
+{
+	conns_tick(all);
+	for (struct conn *c = all->first; c != NULL; c = c->next)
+		if (c->phase == CONN_READING && c->session.stream != NULL)
+			serve(c, NULL, 0);
 }

@@ -23,34 +23,49 @@
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <uv.h>
+
 #include "server/session.h"
-#include "server/worker.h"
 
-/* Takes the socket over, closing it if there is no memory: then NULL. */
-struct conn *conn_new(struct worker *, int fd, enum proto_name);
-
-/* Begins to close; safe to call more than once.  Watchers are told the
- * reason: normal, error, idle_timeout, shutdown. */
-void conn_close(struct conn *, const char *reason);
-
-/* The server ends: closes unless replies are still on their way; then it
- * closes when they are sent. */
-void conn_drain(struct conn *);
-
-/* Steps an idle stream; see host.wake(). */
-void conn_wake(struct conn *);
-
-/* Seconds of the last request, for idle_timeout. */
-uint32_t conn_last_request(const struct conn *);
-bool conn_watches(const struct conn *);
-
-/* The worker's list of its connections. */
-struct conn_link {
-	struct conn *prev, *next;
+enum {
+	/* What one read can bring.  Larger ones gain nothing: the replies to
+	 * this much fill a socket's buffer. */
+	CONN_INPUT = 64 * 1024,
 };
-struct conn_link *conn_links(struct conn *);
+
+struct conn;
+
+/* The connections of one thread, and what they share. */
+struct conns {
+	uv_loop_t *loop;
+	struct host *host;
+	char *input; /* CONN_INPUT bytes, for one read at a time */
+	struct conn *first; /* all that are not freed yet */
+	_Atomic unsigned count; /* of any thread; relaxed */
+};
+
+/* One that is on its way here, counted from now on; and one that never came.
+ * Any thread. */
+void conns_expect(struct conns *);
+void conns_missed(struct conns *);
+
+/* The time of this turn of the loop in server seconds; sets the host's. */
+uint32_t conns_tick(struct conns *);
+
+/* Takes an expected socket over; closes it if there is no memory. */
+void conn_open(struct conns *, int fd, enum proto_name);
+
+/* The server ends: closes all but those whose replies are still on their way;
+ * they close when they are sent. */
+void conns_drain(struct conns *);
+void conns_close(struct conns *);
+/* Those that asked nothing for longer than timeout seconds. */
+void conns_close_idle(struct conns *, uint32_t timeout);
+/* Steps idle streams; see host.wake(). */
+void conns_wake(struct conns *);
 
 #endif

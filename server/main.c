@@ -30,6 +30,7 @@ struct program {
 	struct server server;
 	struct listening *listening;
 	struct worker **workers;
+	unsigned nworkers;
 	uv_loop_t loop;
 	uv_timer_t upkeep;
 	uv_signal_t term, interrupt, graceful, hangup;
@@ -173,6 +174,7 @@ start_workers(struct program *p)
 			log_error("%s", why);
 			return FAILED;
 		}
+		p->nworkers++;
 	}
 	return CONFIG_RUN;
 }
@@ -204,12 +206,14 @@ start(struct program *p)
 static void
 stop(struct program *p)
 {
-	for (unsigned i = 0; p->workers != NULL && i < p->config.threads; i++)
-		if (p->workers[i] != NULL)
-			worker_drain(p->workers[i]);
-	for (unsigned i = 0; p->workers != NULL && i < p->config.threads; i++)
-		if (p->workers[i] != NULL)
-			worker_stop(&p->workers[i]);
+	unsigned n = p->nworkers;
+
+	for (unsigned i = 0; i < n; i++)
+		worker_drain(p->workers[i]);
+	for (unsigned i = 0; i < n; i++)
+		worker_join(p->workers[i]);
+	for (unsigned i = 0; i < n; i++)
+		worker_free(&p->workers[i]);
 	free(p->workers);
 	if (p->listening != NULL)
 		listen_free(&p->listening);

@@ -26,98 +26,24 @@ struct worker {
 	uv_async_t mailbox; /* letters came, or stopping, or a stream to wake */
 	uv_timer_t timer;   /* idle connections; then the end of the drain */
 	struct server *server;
-	struct host *host;
-	struct conn *conns; /* all of them */
+	struct conns conns;
 	bool draining;
 	uv_mutex_t lock; /* guards from here ... */
 	struct letter *letters;
 	unsigned nletters, letters_room;
 	bool stop;
 	/* ... to here */
-	_Atomic unsigned connections;
 	_Atomic bool wake;
-	char input[WORKER_INPUT];
+	char input[CONN_INPUT];
 };
-
-uv_loop_t *
-worker_loop(struct worker *w)
-{
-	return &w->loop;
-}
-
-struct host *
-worker_host(struct worker *w)
-{
-	return w->host;
-}
-
-char *
-worker_input(struct worker *w)
-{
-	return w->input;
-}
-
-uint32_t
-worker_tick(struct worker *w)
-{
-	uint32_t now = server_now(w->server, uv_now(&w->loop));
-
-	w->host->caller.now = now;
-	return now;
-}
 
 unsigned
 worker_connections(const struct worker *w)
 {
-	return atomic_load_explicit(&w->connections, memory_order_relaxed);
+	return atomic_load_explicit(&w->conns.count, memory_order_relaxed);
 }
 
-/* ------------------------------------------------------------ connections */
-
-static void
-remember(struct worker *w, struct conn *c)
-{
-	struct conn_link *l = conn_links(c);
-
-	l->prev = NULL;
-	l->next = w->conns;
-	if (w->conns != NULL)
-		conn_links(w->conns)->prev = c;
-	w->conns = c;
-}
-
-static void
-count_gone(struct worker *w)
-{
-	atomic_fetch_sub_explicit(&w->connections, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&w->server->curr_connections, 1,
-	    memory_order_relaxed);
-}
-
-/* Ends the loop when it has nothing left to do. */
-static void
-end_if_done(struct worker *w)
-{
-	if (!w->draining || w->conns != NULL)
-		return;
-	uv_close((uv_handle_t *)&w->mailbox, NULL);
-	uv_close((uv_handle_t *)&w->timer, NULL);
-}
-
-void
-worker_forget(struct worker *w, struct conn *c)
-{
-	struct conn_link *l = conn_links(c);
-
-	if (l->prev != NULL)
-		conn_links(l->prev)->next = l->next;
-	else
-		w->conns = l->next;
-	if (l->next != NULL)
-		conn_links(l->next)->prev = l->prev;
-	count_gone(w);
-	end_if_done(w);
-}
+/* ------------------------------------------------------------ mail */
 
 static void
 take_letters(struct worker *w)
@@ -132,16 +58,12 @@ take_letters(struct worker *w)
 	w->nletters = w->letters_room = 0;
 	uv_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < n; i++) {
-		struct conn *c = NULL;
-
-		if (w->draining)
-			close(letters[i].fd);
-		else
-			c = conn_new(w, letters[i].fd, letters[i].proto);
-		if (c != NULL)
-			remember(w, c);
-		else
-			count_gone(w);
+		if (!w->draining) {
+			conn_open(&w->conns, letters[i].fd, letters[i].proto);
+			continue;
+		}
+		close(letters[i].fd);
+		conns_missed(&w->conns);
 	}
 	free(letters);
 }
@@ -151,30 +73,18 @@ on_drained(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
 
-	for (struct conn *c = w->conns; c != NULL; c = conn_links(c)->next)
-		conn_close(c, "shutdown");
+	conns_close(&w->conns);
 }
 
+/* The loop ends with its last connection: nothing else holds it. */
 static void
 drain(struct worker *w)
 {
 	w->draining = true;
-	for (struct conn *c = w->conns; c != NULL; c = conn_links(c)->next)
-		conn_drain(c);
+	conns_drain(&w->conns);
 	uv_timer_start(&w->timer, on_drained, DRAIN_MS, 0);
-	end_if_done(w);
-}
-
-static void
-wake_streams(struct worker *w)
-{
-	if (!atomic_exchange(&w->wake, false))
-		return;
-	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
-		next = conn_links(c)->next;
-		if (conn_watches(c))
-			conn_wake(c);
-	}
+	uv_unref((uv_handle_t *)&w->timer);
+	uv_unref((uv_handle_t *)&w->mailbox);
 }
 
 static void
@@ -184,7 +94,8 @@ on_mail(uv_async_t *mailbox)
 	bool stop;
 
 	take_letters(w);
-	wake_streams(w);
+	if (atomic_exchange(&w->wake, false))
+		conns_wake(&w->conns);
 	uv_mutex_lock(&w->lock);
 	stop = w->stop;
 	uv_mutex_unlock(&w->lock);
@@ -196,16 +107,8 @@ static void
 on_idle_check(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
-	uint32_t timeout = w->server->config->idle_timeout;
-	uint32_t now = worker_tick(w);
 
-	for (struct conn *c = w->conns, *next; c != NULL; c = next) {
-		next = conn_links(c)->next;
-		if (conn_watches(c) || now - conn_last_request(c) <= timeout)
-			continue;
-		count_up(&w->host->counters.idle_kicks, 1);
-		conn_close(c, "idle_timeout");
-	}
+	conns_close_idle(&w->conns, w->server->config->idle_timeout);
 }
 
 /* ------------------------------------------------------------ life */
@@ -247,16 +150,18 @@ worker_start(struct server *srv, unsigned n, const char **why)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 
-	if (w == NULL || (w->host = host_new(srv)) == NULL) {
+	if (w == NULL || (w->conns.host = host_new(srv)) == NULL) {
 		free(w);
 		*why = "out of memory for a worker thread; lower -t";
 		return NULL;
 	}
 	w->server = srv;
-	w->host->wake = wake;
-	w->host->waker = w;
+	w->conns.host->wake = wake;
+	w->conns.host->waker = w;
+	w->conns.loop = &w->loop;
+	w->conns.input = w->input;
 	init_loop(w);
-	srv->hosts[n] = w->host;
+	srv->hosts[n] = w->conns.host;
 	if (srv->nhosts < n + 1)
 		srv->nhosts = n + 1;
 	if (uv_thread_create(&w->thread, run, w) != 0) {
@@ -289,9 +194,7 @@ worker_adopt(struct worker *w, int fd, const struct listener *listener)
 {
 	bool taken;
 
-	atomic_fetch_add_explicit(&w->connections, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&w->server->curr_connections, 1,
-	    memory_order_relaxed);
+	conns_expect(&w->conns);
 	uv_mutex_lock(&w->lock);
 	taken = grow_letters(w);
 	if (taken)
@@ -300,7 +203,7 @@ worker_adopt(struct worker *w, int fd, const struct listener *listener)
 	uv_mutex_unlock(&w->lock);
 	if (!taken) {
 		close(fd);
-		count_gone(w);
+		conns_missed(&w->conns);
 		return;
 	}
 	uv_async_send(&w->mailbox);
@@ -316,19 +219,26 @@ worker_drain(struct worker *w)
 }
 
 void
-worker_stop(struct worker **wp)
+worker_join(struct worker *w)
+{
+	uv_thread_join(&w->thread);
+}
+
+void
+worker_free(struct worker **wp)
 {
 	struct worker *w = *wp;
 	int busy;
 
 	*wp = NULL;
-	worker_drain(w);
-	uv_thread_join(&w->thread);
+	uv_close((uv_handle_t *)&w->mailbox, NULL);
+	uv_close((uv_handle_t *)&w->timer, NULL);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
 	busy = uv_loop_close(&w->loop);
 	assert(busy == 0);
 	(void)busy;
 	uv_mutex_destroy(&w->lock);
 	free(w->letters);
-	host_free(&w->host);
+	host_free(&w->conns.host);
 	free(w);
 }
