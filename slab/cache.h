@@ -33,20 +33,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "slab/limits.h"
+
 struct cache;
 struct cache_item; /* a large item held by reference */
-
-enum {
-	CACHE_KEY_MAX = 250,	  /* bytes; the protocols' limit */
-	CACHE_CLASSES = 64,	  /* class ids are 1 .. 63, 0 is none: what
-				     memcached's tools loop over */
-	CACHE_SMALL_MAX = 4096,	  /* key + value; above, items can be pinned */
-	CACHE_ITEM_OVERHEAD = 59, /* what memcached adds to key and value when
-				     it compares an item with -I; so do we */
-	CACHE_FLAGS_SIZE = 4,	  /* and this, when client flags are not 0 */
-	CACHE_DEAD = 1,		  /* a deadline that has always passed */
-	CACHE_WALK_LEAST = 80,	  /* see cache_walk() */
-};
 
 /* What became of a call.  The server turns these into words. */
 enum cache_status {
@@ -309,13 +299,6 @@ enum cache_status cache_delete(struct cache *, const struct cache_caller *,
 void cache_flush(struct cache *, const struct cache_caller *, uint32_t at);
 
 /* ------------------------------------------------------------ large items */
-
-/* True if an item so large goes by cache_reserve() rather than by copy. */
-static inline bool
-cache_is_large(uint32_t nkey, uint32_t nvalue)
-{
-	return nvalue > CACHE_SMALL_MAX - nkey;
-}
 
 /*
  * An unlinked item for a large value that is still arriving.  STORED (set

@@ -1,6 +1,7 @@
 /* delete.c - see cache.h: removing, emptying, marking stale. */
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 static enum cache_status
 mark_stale(struct shard *s, const struct shard_place *place,
@@ -77,7 +78,7 @@ cache_delete(struct cache *c, const struct cache_caller *w,
 	if (v == NULL)
 		v = &ours;
 	v->class_id = 0;
-	door_tick(c, w);
+	flush_tick(c, w);
 	lock_acquire(&s->lock);
 	do {
 		place = door_find(s, k, w->now);

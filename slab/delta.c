@@ -3,6 +3,7 @@
 
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 enum { DIGITS = 20 }; /* of 2^64 - 1 */
 
@@ -150,7 +151,7 @@ cache_delta(struct cache *c, const struct cache_caller *w,
 	struct shard_place place;
 	unsigned class_id;
 
-	door_tick(c, w);
+	flush_tick(c, w);
 	lock_acquire(&s->lock);
 	do {
 		place = door_find(s, k, w->now);

@@ -72,18 +72,6 @@ door_count(_Atomic uint64_t *counter)
 #define COUNT_CLASS(caller, k, name)                                          \
 	door_count(&(caller)->tally->of_class[k].name)
 
-void door_flush_due(struct cache *, uint32_t now);
-
-/* A flush whose time has come is done before anything else. */
-static inline void
-door_tick(struct cache *c, const struct cache_caller *w)
-{
-	uint32_t at = atomic_load_explicit(&c->flush_at, memory_order_relaxed);
-
-	if (__builtin_expect(at != 0 && w->now >= at, 0))
-		door_flush_due(c, w->now);
-}
-
 /* The live item with that key; a dead one is taken away. */
 static inline struct shard_place
 door_find(struct shard *s, const struct cache_key *k, uint32_t now)

@@ -1,6 +1,7 @@
 /* flush.c - see cache.h: everything at once. */
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 static void
 flush_all(struct cache *c)
@@ -15,7 +16,7 @@ flush_all(struct cache *c)
 }
 
 void
-door_flush_due(struct cache *c, uint32_t now)
+flush_due(struct cache *c, uint32_t now)
 {
 	uint32_t at = atomic_load_explicit(&c->flush_at, memory_order_relaxed);
 
@@ -29,7 +30,7 @@ door_flush_due(struct cache *c, uint32_t now)
 void
 cache_flush(struct cache *c, const struct cache_caller *w, uint32_t at)
 {
-	door_tick(c, w);
+	flush_tick(c, w);
 	if (at > w->now) {
 		atomic_store_explicit(&c->flush_at, at, memory_order_relaxed);
 		return;

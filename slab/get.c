@@ -3,6 +3,7 @@
 
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 /* The value: copied if it fits, pinned if it is large. */
 static inline void
@@ -233,7 +234,7 @@ cache_get(struct cache *c, const struct cache_caller *w,
 	struct item *it;
 	handle h;
 
-	door_tick(c, w);
+	flush_tick(c, w);
 	lock_acquire(&s->lock);
 	h = shard_seek(s, k);
 	it = slab_at(&c->slab, h);

@@ -34,7 +34,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "slab/cache.h"
+#include "slab/limits.h"
 
 typedef uint32_t handle; /* units from the arena's base; 0 = none */
 

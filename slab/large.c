@@ -3,6 +3,7 @@
 
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 enum { JOIN_TRIES = 64 }; /* each failed one is somebody else's success */
 
@@ -118,7 +119,7 @@ cache_reserve(struct cache *c, const struct cache_caller *w,
     const struct cache_key *k, uint32_t client_flags, uint32_t deadline,
     uint32_t nvalue, struct cache_item **item)
 {
-	door_tick(c, w);
+	flush_tick(c, w);
 	*item = NULL;
 	if (door_too_large(c, k->nbytes, client_flags, nvalue)) {
 		COUNT(w, store_too_large);

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "slab/arena.h"
+#include "slab/cache.h"
 
 enum {
 	LRU_REACH = 40,	   /* tail items looked at for one victim */

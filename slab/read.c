@@ -1,6 +1,7 @@
 /* read.c - see cache.h: the plain read of a small item, without detours. */
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 enum {
 	LINE = 64,
@@ -84,7 +85,7 @@ cache_read(struct cache *c, const struct cache_caller *w,
 	struct item *it;
 	handle h;
 
-	door_tick(c, w);
+	flush_tick(c, w);
 	lock_acquire(&s->lock);
 	h = shard_seek(s, k);
 	if (h == 0) {

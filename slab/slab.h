@@ -23,6 +23,7 @@
 #define SLAB_SLAB_H
 
 #include "slab/arena.h"
+#include "slab/cache.h"
 
 struct slab_class {
 	uint32_t chunk_size; /* fixed after slab_init() */

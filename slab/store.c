@@ -1,6 +1,7 @@
 /* store.c - see cache.h: storing small items. */
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 static void
 draft_new(struct draft *d, const struct cache_put *put, struct verdict v,
@@ -149,7 +150,7 @@ cache_store(struct cache *c, const struct cache_caller *w,
 {
 	enum cache_status status;
 
-	door_tick(c, w);
+	flush_tick(c, w);
 	if (put->reserved != NULL) {
 		large_arrived(c, put->reserved);
 		return large_store(c, w, k, put, view);

@@ -1,6 +1,7 @@
 /* upkeep.c - see cache.h: housekeeping in bounded steps, and settings. */
 #include "slab/cache.h"
 #include "slab/door.h"
+#include "slab/flush.h"
 
 enum {
 	BALANCE_MOVES = 512, /* queue moves per shard and call */
@@ -189,7 +190,7 @@ cache_upkeep(struct cache *c, uint32_t now)
 	uint64_t evicted[CACHE_CLASSES] = { 0 };
 	bool more;
 
-	door_flush_due(c, now);
+	flush_due(c, now);
 	more = balance(c, now, evicted);
 	more |= sweep(c, now);
 	even_out(c, now, evicted);
