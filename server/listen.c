@@ -184,7 +184,7 @@ accept_one(struct listening *all, const struct listener *l)
 	if (fd < 0)
 		return accept_failed(all, l, errno);
 	all->told_no_room = false;
-	if (full || (unsigned)fd >= all->server->nconns) {
+	if (full) {
 		refuse(all, fd);
 		return true;
 	}

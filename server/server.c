@@ -12,8 +12,9 @@
 
 enum { SECONDS_30_DAYS = 60 * 60 * 24 * 30 };
 
-/* Descriptors beyond the connections: listeners, loops, files. */
-enum { SPARE_FDS = 256 };
+/* Descriptors beyond the connections: listeners, files, and each worker's
+ * loop. */
+enum { SPARE_FDS = 256, WORKER_FDS = 8 };
 
 static struct cache_config
 cache_settings(const struct config *config, uint64_t seed)
@@ -67,7 +68,8 @@ server_init(struct server *srv, const struct config *config, const char **why)
 	srv->start_unix = time(NULL) - SERVER_FIRST_SECOND;
 	atomic_store(&srv->verbosity, config->verbosity);
 	atomic_store(&srv->accepting, true);
-	srv->nconns = config->conn_limit + SPARE_FDS;
+	srv->nconns = config->conn_limit + SPARE_FDS +
+	    config->threads * WORKER_FDS;
 	srv->conns = calloc(srv->nconns, sizeof(*srv->conns));
 	srv->hosts = calloc(config->threads, sizeof(*srv->hosts));
 	if (srv->conns == NULL || srv->hosts == NULL) {

@@ -62,7 +62,8 @@ struct server {
 	uint64_t start_ms;  /* the monotonic clock then */
 	struct host **hosts; /* one a worker; their counters are summed */
 	unsigned nhosts;
-	struct conn_info *conns; /* by fd */
+	struct conn_info *conns; /* by fd; one that is beyond, for all that
+				    was inherited, is served but not shown */
 	unsigned nconns;
 	struct runtime *runtime;   /* what commands change while serving */
 	struct detail *detail; /* per-prefix counts */

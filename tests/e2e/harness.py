@@ -199,6 +199,7 @@ class Server:
         self.out = open(os.path.join(self.dir, "output"), "w+b")
         self.proc = None
         self.ended = False
+        self.inherit = ()       # descriptors that it shall find open
         if wait:
             self.start()
             if listen:
@@ -207,7 +208,8 @@ class Server:
     def start(self):
         self.proc = subprocess.Popen(
             self.argv, stdin=subprocess.DEVNULL, stdout=self.out,
-            stderr=self.out, env=self.env, cwd=self.dir)
+            stderr=self.out, env=self.env, cwd=self.dir,
+            pass_fds=self.inherit)
         self.pid = self.proc.pid
 
     def wait_for_port(self):

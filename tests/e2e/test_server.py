@@ -277,6 +277,26 @@ class Sockets(Solo):
         until(served, "a place is free again")
         self.assertGreaterEqual(int(s.stats()["rejected_connections"]), 1)
 
+    @slabd_only("memcached takes its own from -c")
+    def test_many_threads_leave_room_for_few_connections(self):
+        """A worker's own descriptors are nobody's connections."""
+        s = self.start(["-t", "100", "-c", "3"])
+        until(lambda: s.stats()["curr_connections"] == "1", "all to close")
+        for c in [self.connect(s) for _ in range(3)]:
+            self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
+
+    @slabd_only("memcached takes its own from -c")
+    def test_inherited_descriptors_take_no_connection_away(self):
+        """A process that starts it may have left any number of them open."""
+        held = [os.dup(0) for _ in range(600)]
+        self.addCleanup(lambda: [os.close(fd) for fd in held])
+        s = harness.Server(["-c", "20", "-t", "1"], wait=False)
+        self.addCleanup(s.stop)
+        s.inherit = held
+        s.start()
+        s.wait_for_port()
+        self.works(s)
+
     def test_refusal_is_said(self):
         """Without a request of its own the client reads the reason."""
         s = self.start(["-c", "80", "-o", "maxconns_fast"])
