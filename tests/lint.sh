@@ -193,17 +193,16 @@ manual_names_options()
 	done <$TMP/options
 }
 
-# ... and every command.
+# ... and every command, in the words of the protocols' own page.
 manual_names_commands()
 {
-	for m in man/*.[1-9]; do mandoc -T ascii "$m"; done |
-	    sed 's/.\x08//g' >$TMP/all.txt
+	mandoc -T ascii man/slabd-protocol.7 | sed 's/.\x08//g' >$TMP/all.txt
 	sed -n 's/^[[:space:]]*X([A-Z_]*, "\([a-z_]*\)", [A-Z]*, [A-Z]*, .*/\1/p' \
 	    proto/message.h >$TMP/commands
 	[ -s $TMP/commands ] || echo "no commands found in proto/message.h"
 	while read -r w; do
 		grep -qE "(^|[^a-z_])$w([^a-z_]|\$)" $TMP/all.txt ||
-		    echo "man: nothing of the command $w"
+		    echo "man/slabd-protocol.7: nothing of the command $w"
 	done <$TMP/commands
 }
 

@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(test_short_options)
 {
-	accept_line("-m 128 -c 500 -t 2 -I 2m -M -C -F -X -W -R 7 -b 99 "
+	accept_line("-m 128 -c 500 -t 2 -I 2m -M -C -F -X -W -b 99 "
 	    "-f 1.50 -n 64 -A -B ascii -D / -vv -u root -P /p -k -L -r -d");
 	ck_assert_uint_eq(config.memory_limit, 128 << 20);
 	ck_assert_uint_eq(config.conn_limit, 500);
@@ -110,7 +110,6 @@ START_TEST(test_short_options)
 	ck_assert(config.no_evictions && config.no_cas);
 	ck_assert(config.disable_flush_all && config.disable_dumping);
 	ck_assert(config.disable_watch && config.enable_shutdown);
-	ck_assert_uint_eq(config.reqs_per_event, 7);
 	ck_assert_uint_eq(config.listen_backlog, 99);
 	ck_assert_double_eq(config.growth_factor, 1.5);
 	ck_assert(config.has_growth_factor);
@@ -195,6 +194,7 @@ static const struct {
 } moot[] = {
 	{ "-e /mem", "slabd: -e /mem: accepted, no effect: " },
 	{ "-N 4", "slabd: -N 4: accepted, no effect: " },
+	{ "-R 7", "slabd: -R 7: accepted, no effect: " },
 	{ "-o hash_algorithm=jenkins",
 	    "slabd: -o hash_algorithm=jenkins: accepted, no effect: " },
 	{ "-o modern", "slabd: -o modern: accepted, no effect: " },
