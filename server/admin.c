@@ -86,7 +86,9 @@ cmd_flush_all(struct call *call, struct result *res)
 		return;
 	}
 	at = server_deadline(h->server, h->caller.now, exptime);
-	cache_flush(h->cache, &h->caller, at <= h->caller.now ? 0 : at);
+	/* memcached flushes one tick before the delay is over. */
+	cache_flush(h->cache, &h->caller, at <= h->caller.now + 1 ? 0 :
+	    at - 1);
 	res->status = STATUS_OK;
 }
 

@@ -269,21 +269,46 @@ command_reserve(struct host *h, const struct request *req,
 }
 
 /* Stores what put says, with the request's value and terms. */
-static enum cache_status
-store(struct call *c, struct cache_put *put, struct cache_view *view)
+static inline enum cache_status
+store(struct host *h, const struct request *req, const struct cache_key *key,
+    struct cache_put *put, struct cache_view *view)
 {
 	enum cache_status status;
 
-	terms_of(c->host, c->req, &put->client_flags, &put->deadline);
-	put->value = c->req->value;
-	put->nvalue = c->req->nvalue;
-	put->reserved = c->reserved;
-	status = cache_store(c->host->cache, &c->host->caller, c->key, put,
-	    view);
+	terms_of(h, req, &put->client_flags, &put->deadline);
+	put->value = req->value;
+	put->nvalue = req->nvalue;
+	status = cache_store(h->cache, &h->caller, key, put, view);
 	if (status == CACHE_TOO_LARGE || status == CACHE_NO_MEMORY)
-		drop_old(c->host, c->req->op, c->key);
-	observe(c, DETAIL_SET);
+		drop_old(h, req->op, key);
 	return status;
+}
+
+void
+command_write(struct host *h, enum proto_name proto,
+    const struct request *req, const struct cache_key *key)
+{
+	static const char stored[] = "STORED\r\n";
+	struct cache_put put = {
+		.compare = req->has_cas,
+		.compare_cas = req->cas,
+	};
+	struct cache_view view;
+	enum cache_status status = store(h, req, key, &put, &view);
+	char *out = output_at(h->out);
+	struct result res;
+
+	if (status == CACHE_STORED && proto == PROTO_TEXT) {
+		if (req->quiet)
+			return;
+		memcpy(out, stored, sizeof(stored) - 1);
+		output_to(h->out, out + sizeof(stored) - 1);
+		return;
+	}
+	res.status = status_of(status);
+	res.has_value = false;
+	res.cas = status == CACHE_STORED ? view.cas : 0;
+	output_to(h->out, proto_compose(proto, out, req, &res));
 }
 
 void
@@ -293,13 +318,15 @@ cmd_store(struct call *c, struct result *res)
 		.mode = mode_of(c->req->op),
 		.compare = c->req->has_cas,
 		.compare_cas = c->req->cas,
+		.reserved = c->reserved,
 	};
 	struct cache_view view;
-	enum cache_status status = store(c, &put, &view);
+	enum cache_status status = store(c->host, c->req, c->key, &put, &view);
 
 	res->status = status_of(status);
 	if (status == CACHE_STORED)
 		res->cas = view.cas;
+	observe(c, DETAIL_SET);
 }
 
 /* ------------------------------------------------------------ the rest */
@@ -395,6 +422,7 @@ cmd_meta_set(struct call *c, struct result *res)
 		.binary_key = has_flag(c->req, 'b'),
 		.compare_cas = m->C,
 		.new_cas = has_flag(c->req, 'E') ? m->E : 0,
+		.reserved = c->reserved,
 	};
 	struct cache_view view;
 	enum cache_status status;
@@ -418,7 +446,8 @@ cmd_meta_set(struct call *c, struct result *res)
 	}
 	if (put.vivify)
 		put.vivify_deadline = deadline_of(c, m->N);
-	status = store(c, &put, &view);
+	status = store(c->host, c->req, c->key, &put, &view);
+	observe(c, DETAIL_SET);
 	res->status = status_of(status);
 	res->cas = 0;
 	res->nvalue = c->req->nvalue;

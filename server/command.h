@@ -92,6 +92,10 @@ command_is_read(enum op op)
 bool command_read(struct host *, enum proto_name, const struct request *,
     const struct cache_key *, uint16_t *lead);
 
+/* The short way of OP_SET whose value is there; likewise. */
+void command_write(struct host *, enum proto_name, const struct request *,
+    const struct cache_key *);
+
 /*
  * Gets an item for a request's large value that is still arriving: STORED, or
  * the refusal, after which the old value is gone where memcached drops it.

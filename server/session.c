@@ -237,6 +237,9 @@ begin_value(struct session *s, struct host *h, struct request *req,
 
 	problem = command_reserve(h, req, &key, &item);
 	if (problem != STATUS_STORED) {
+		if (atomic_load_explicit(&h->server->observing,
+		    memory_order_relaxed) & OBSERVE_MUTATIONS)
+			note_refused(h, s->fd, req, problem);
 		req->problem = problem;
 		req->swallow = req->follow;
 		req->close = false;
@@ -459,14 +462,15 @@ run_batch(struct session *s, struct host *h, unsigned n)
 
 		if (unobserved && command_is_read(req->op) &&
 		    command_read(h, s->parser.proto, req, &h->keys[i],
-		    &s->lead)) {
-			s->fresh = false;
-			continue;
-		}
-		if (takes_value(req->op) && req->problem != STATUS_FOUND)
+		    &s->lead))
+			;
+		else if (takes_value(req->op) && req->problem != STATUS_FOUND)
 			answer_status(s, h, req, req->problem);
+		else if (unobserved && req->op == OP_SET)
+			command_write(h, s->parser.proto, req, &h->keys[i]);
 		else
 			run_request(s, h, req, &h->keys[i], NULL);
+		s->fresh = false;
 	}
 }
 
