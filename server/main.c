@@ -49,7 +49,8 @@ on_upkeep(uv_timer_t *timer)
 }
 
 /* Nothing but the handles of the main loop keeps it running: closing them
- * ends it.  A second signal then has its default effect. */
+ * ends it.  A second signal then has its default effect, but for a terminal
+ * that is closed: replies are still on their way. */
 static void
 end_loop(struct program *p)
 {
@@ -59,6 +60,7 @@ end_loop(struct program *p)
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->graceful, NULL);
 	uv_close((uv_handle_t *)&p->hangup, NULL);
+	signal(SIGHUP, SIG_IGN);
 }
 
 static void

@@ -367,6 +367,18 @@ class Signals(Solo):
             s.signal(sig)
             self.works(s)
 
+    @slabd_only("memcached does not wait for clients")
+    def test_hup_while_it_ends(self):
+        s = self.start(["-v"])
+        c = self.connect(s, rcvbuf=4096)
+        c.ask(b"set k 0 0 1000000\r\n" + b"v" * 1000000 + b"\r\n")
+        c.send(b"get k\r\n" * 16)     # more than a socket takes
+        until(lambda: int(s.stats()["cmd_get"]) >= 16, "all are served")
+        s.signal(signal.SIGTERM)
+        until(lambda: "ending" in s.output(), "the end has begun")
+        s.signal(signal.SIGHUP)
+        self.assertEqual(s.wait(), 0)
+
     def test_replies_given_are_delivered(self):
         """What was answered before the signal reaches a client that reads."""
         s = self.start()
