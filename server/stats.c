@@ -404,36 +404,6 @@ stats_slabs(struct call *call, struct answer *a)
 	answer_number(a, "total_malloced", pages * all.page_size);
 }
 
-void
-stats_sizes(struct call *call, struct answer *a)
-{
-	enum { STEP = 32, MOST = 1 << 20 };
-	const struct config *config = call->host->server->config;
-	size_t n = config->item_max / STEP + 2;
-	uint64_t *counts;
-	char size[24];
-
-	if (!config->track_sizes) {
-		answer_stat(a, "sizes_status", "disabled");
-		return;
-	}
-	if (n > MOST)
-		n = MOST;
-	counts = calloc(n, sizeof(*counts));
-	if (counts == NULL) {
-		a->failed = true;
-		return;
-	}
-	cache_sizes(call->host->cache, counts, n);
-	for (size_t i = 0; i < n; i++) {
-		if (counts[i] == 0)
-			continue;
-		snprintf(size, sizeof(size), "%zu", (i + 1) * STEP);
-		answer_number(a, size, counts[i]);
-	}
-	free(counts);
-}
-
 /* ------------------------------------------------------------ the command */
 
 typedef void group_fn(struct call *, struct answer *);
@@ -541,9 +511,9 @@ cmd_stats(struct call *call, struct result *res)
 	static const char *const names[] = { "reset", "detail", "settings",
 		"items", "slabs", "sizes", "cachedump", "conns", "extstore" };
 	static group_fn *const groups[] = { NULL, NULL, stats_settings,
-		stats_items, stats_slabs, stats_sizes, NULL, stats_conns,
+		stats_items, stats_slabs, NULL, NULL, stats_conns,
 		run_extstore };
-	enum { RESET, DETAIL, CACHEDUMP = 6 };
+	enum { RESET, DETAIL, SIZES = 5, CACHEDUMP };
 	int what;
 
 	call->req->quiet = false;
@@ -561,6 +531,8 @@ cmd_stats(struct call *call, struct result *res)
 		run_reset(call, res);
 	else if (what == DETAIL)
 		run_detail(call, res);
+	else if (what == SIZES)
+		stats_sizes(call, res);
 	else if (what == CACHEDUMP)
 		stats_cachedump(call, res);
 	else

@@ -26,10 +26,10 @@ void stats_general(struct call *, struct answer *);
 void stats_settings(struct call *, struct answer *);
 void stats_items(struct call *, struct answer *);
 void stats_slabs(struct call *, struct answer *);
-void stats_sizes(struct call *, struct answer *);
 void stats_conns(struct call *, struct answer *); /* conns.c */
 
-/* Its own answer. */
+/* Their own answers. */
 void stats_cachedump(struct call *, struct result *); /* dump.c */
+void stats_sizes(struct call *, struct result *);     /* sizes.c */
 
 #endif

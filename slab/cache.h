@@ -401,9 +401,6 @@ bool cache_class_stats(struct cache *, unsigned class_id, uint32_t now,
 void cache_stats_reset(struct cache *);
 /* to += from; both may be in use */
 void cache_tally_add(struct cache_tally *to, const struct cache_tally *from);
-/* Live items by size, rounded up to 32: calls back nothing; counts[i] is the
- * number with (i, i+1] * 32 bytes; the last one takes all that are larger. */
-void cache_sizes(struct cache *, uint64_t *counts, size_t ncounts);
 
 /* One item as a dump shows it.  The key is copied. */
 struct cache_listed {

@@ -109,39 +109,3 @@ cache_list_class(struct cache *c, unsigned class_id, uint32_t now, bool any,
 	}
 	return got;
 }
-
-/* ------------------------------------------------------------ sizes */
-
-static void
-count_queue(struct shard *s, struct lru_queue *q, uint64_t *counts,
-    size_t ncounts)
-{
-	handle h = q->newest;
-
-	while (h != 0) {
-		struct item *it = slab_at(s->slab, h);
-		size_t n = (item_size(it->nkey, it->bits & ITEM_FLAGS,
-		    it->nvalue) - 1) / 32;
-
-		counts[n < ncounts ? n : ncounts - 1]++;
-		h = it->older;
-	}
-}
-
-void
-cache_sizes(struct cache *c, uint64_t *counts, size_t ncounts)
-{
-	if (ncounts == 0)
-		return;
-	memset(counts, 0, ncounts * sizeof(*counts));
-	for (unsigned i = 0; i < c->nshards; i++)
-		for (unsigned k = 1; k <= c->slab.nclasses; k++) {
-			struct shard *s = &c->shards[i];
-
-			lock_acquire(&s->lock);
-			for (unsigned q = 0; q < CACHE_QUEUES; q++)
-				count_queue(s, &s->lru[k].queues[q], counts,
-				    ncounts);
-			lock_release(&s->lock);
-		}
-}

@@ -237,7 +237,7 @@ START_TEST(sizes)
 	struct talk *t = talk_new("-o track_sizes");
 	struct cache_view view;
 	struct cache_key key;
-	char line[64];
+	char line[600];
 
 	talk_expect(t, "stats sizes\r\n", "END\r\n");
 	ask(t, "set a 0 0 1\r\n1\r\nset b 0 0 1\r\n1\r\n");
@@ -250,6 +250,16 @@ START_TEST(sizes)
 	snprintf(line, sizeof(line), "STAT %u 2\r\nEND\r\n",
 	    (view.size + 31) / 32 * 32);
 	ck_assert_str_eq(t->out, line);
+	/* Counted in many turns; what asks behind it waits. */
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(line, sizeof(line), "set key%04u 0 0 500 noreply\r\n"
+					     "%500s\r\n", i, "");
+		ask(t, line);
+	}
+	snprintf(line, sizeof(line), "STAT %u 2\r\nSTAT %u 5000\r\nEND\r\n"
+				     "MN\r\n", (view.size + 31) / 32 * 32,
+	    (view.size - 2 + 7 + 500 + 31) / 32 * 32);
+	ck_assert_str_eq(ask(t, "stats sizes\r\nmn\r\n"), line);
 	talk_free(&t);
 }
 END_TEST

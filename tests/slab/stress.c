@@ -187,11 +187,10 @@ look_in(struct worker *k)
 	struct cache_class_stats s;
 	struct cache_stats all;
 	struct cache_tally sum;
-	uint64_t place = 0, sizes[32];
+	uint64_t place = 0;
 
 	cache_stats(c, k->caller.now, &all);
 	cache_class_stats(c, 1 + below(k, 63), k->caller.now, &s);
-	cache_sizes(c, sizes, 32);
 	for (unsigned i = 0; i < 50 && place != UINT64_MAX; i++)
 		cache_walk(c, k->caller.now, &place, list, 20);
 	cache_list_class(c, 1 + below(k, 63), k->caller.now, true, list, 20);

@@ -379,24 +379,6 @@ START_TEST(tallies_add_up)
 }
 END_TEST
 
-START_TEST(sizes_are_counted)
-{
-	uint64_t counts[5];
-
-	set("k1", ""); /* 34 */
-	big[30] = 0;
-	set("k2", big); /* 64 */
-	big[31] = 'x';
-	big[30] = 'x';
-	fill(0, 3, 5000, 0);
-	cache_sizes(c, counts, 5);
-	ck_assert_uint_eq(counts[0], 0);
-	ck_assert_uint_eq(counts[1], 2);
-	ck_assert_uint_eq(counts[4], 3);
-	cache_sizes(c, NULL, 0);
-}
-END_TEST
-
 START_TEST(the_walk_sees_all_once)
 {
 	static bool seen[3000];
@@ -504,7 +486,6 @@ upkeep_suite(void)
 	tcase_add_test(t, the_limit_moves_both_ways);
 	tcase_add_test(t, what_stats_say);
 	tcase_add_test(t, tallies_add_up);
-	tcase_add_test(t, sizes_are_counted);
 	tcase_add_test(t, the_walk_sees_all_once);
 	tcase_add_test(t, the_walk_sees_what_stays);
 	tcase_add_test(t, classes_are_listed_newest_first);
