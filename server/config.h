@@ -35,6 +35,7 @@
 #define SLABD_WIRE_VERSION "1.6.45-slabd" SLABD_VERSION
 
 enum {
+	CONFIG_REQS_PER_EVENT = 20, /* -R, and what is taken for no -R */
 	CONFIG_RUN = -1,    /* no exit status: go on and serve */
 	CONFIG_USAGE = 64,  /* options that contradict each other */
 	CONFIG_NO_USER = 67,

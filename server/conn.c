@@ -284,7 +284,8 @@ serve(struct conn *c, const char *in, size_t n)
 		/* However fast the client reads: a dump, or a thousand
 		 * gets of a megabyte, is not to be all that this worker
 		 * does. */
-		if (c->session.stream != NULL || written(c) - before >= TURN) {
+		if (c->session.stream != NULL || h->turn != 0 ||
+		    written(c) - before >= TURN) {
 			count_up(&h->counters.conn_yields, 1);
 			block(c, in, n);
 			return false;

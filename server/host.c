@@ -15,6 +15,8 @@ host_new(struct server *srv)
 	h->server = srv;
 	h->cache = srv->cache;
 	h->caller.now = SERVER_FIRST_SECOND;
+	h->turn = srv->config->reqs_per_event != CONFIG_REQS_PER_EVENT ?
+	    srv->config->reqs_per_event : 0;
 	h->caller.tally = &h->tally;
 	h->wake = NULL;
 	h->waker = NULL;

@@ -40,6 +40,8 @@ struct host {
 	struct cache *cache;
 	struct cache_caller caller; /* .now is set by whoever runs sessions */
 	struct output *out;
+	uint32_t turn; /* requests after which others have their turn; 0 = all
+			  that came */
 	/* Any thread: have the idle streams of this host's sessions stepped
 	 * soon.  NULL where nobody listens. */
 	void (*wake)(struct host *);

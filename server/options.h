@@ -47,8 +47,7 @@ O('c', "conn-limit", "<num>", number, conn_limit, 1, 10000000, "1024", NULL,  \
 O('B', "protocol", "<name>", protocol, protocol, 0, 0, NULL, NULL,            \
   "auto, ascii or binary (default: auto)")                                    \
 O('R', "max-reqs-per-event", "<num>", number, reqs_per_event, 1, 1000000000,  \
-  "20", "a turn ends with what was read, or a megabyte written",              \
-  "requests per turn of a connection")                                        \
+  "20", NULL, "requests per turn of a connection; 20 = what a read brings")   \
 O('t', "threads", "<num>", number, threads, 1, 256, "4", NULL,                \
   "worker threads")                                                           \
 O('N', "napi-ids", "<num>", number, napi_ids, 1, 65535, NULL,                 \

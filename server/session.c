@@ -484,6 +484,7 @@ serve(struct session *s, struct host *h, const char *in, size_t n,
 
 	gather(s, h, in, n, &b);
 	run_batch(s, h, b.n);
+	s->served += b.n;
 	*used += b.used;
 	if (s->closing)
 		return true;
@@ -537,6 +538,7 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 	unsigned steps = 0;
 
 	*used = 0;
+	s->served = 0;
 	s->fresh = output_empty(h->out);
 	for (;;) {
 		if (s->closing)
@@ -553,6 +555,8 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 		}
 		if (*used == n)
 			return SESSION_MORE;
+		if (h->turn != 0 && s->served >= h->turn)
+			return SESSION_FULL;
 		switch (s->phase) {
 		case SESSION_VALUE:
 			*used += feed_value(s, h, in + *used, n - *used);

@@ -35,7 +35,8 @@ enum session_phase { SESSION_HEAD, SESSION_VALUE, SESSION_SKIP };
 enum session_verdict {
 	SESSION_MORE,  /* all that could be served was; pass on what was not
 			  used, with more behind it */
-	SESSION_FULL,  /* the output must be sent first; then call again */
+	SESSION_FULL,  /* the output must be sent first, or others may want
+			  their turn; then call again */
 	SESSION_CLOSE, /* send the output, then close */
 	SESSION_DROP,  /* close at once, the output is not for sending */
 };
@@ -48,6 +49,7 @@ struct session {
 	uint16_t lead; /* see struct call */
 	int fd;		    /* of the socket, -1 without: only to be named
 			  to watchers and by stats conns */
+	uint32_t served;    /* requests of this run */
 	struct held *held;  /* VALUE, SKIP */
 	struct stream *stream;
 };

@@ -194,7 +194,6 @@ static const struct {
 } moot[] = {
 	{ "-e /mem", "slabd: -e /mem: accepted, no effect: " },
 	{ "-N 4", "slabd: -N 4: accepted, no effect: " },
-	{ "-R 7", "slabd: -R 7: accepted, no effect: " },
 	{ "-o hash_algorithm=jenkins",
 	    "slabd: -o hash_algorithm=jenkins: accepted, no effect: " },
 	{ "-o modern", "slabd: -o modern: accepted, no effect: " },

@@ -227,6 +227,25 @@ START_TEST(many_replies_in_one_go)
 }
 END_TEST
 
+/* -R: a turn ends after the batch that reached it. */
+START_TEST(turns_end)
+{
+	static const char text[] = "get a\r\nget b\r\n";
+	struct talk *t = talk_new("-R 1");
+	char all[sizeof(text) * 100] = "";
+	size_t used;
+
+	for (unsigned i = 0; i < 50; i++)
+		strcat(all, text);
+	ck_assert_int_eq(session_run(&t->session, t->host, all, strlen(all),
+	    &used), SESSION_FULL);
+	ck_assert_uint_eq(used, HOST_BATCH * strlen("get a\r\n"));
+	output_clear(t->host->out, t->server.cache);
+	talk_expect(t, "get a\r\n", "END\r\n");
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(quit_ends_it)
 {
 	struct talk *t = talk_new(NULL);
@@ -342,6 +361,7 @@ session_suite(void)
 	tcase_add_test(tc, too_large_swallows_then_answers);
 	tcase_add_test(tc, a_session_that_ends_in_the_middle);
 	tcase_add_test(tc, many_replies_in_one_go);
+	tcase_add_test(tc, turns_end);
 	tcase_add_test(tc, quit_ends_it);
 	tcase_add_loop_test(tc, any_split_gives_the_same_replies, 0,
 	    (int)(sizeof(conversations) / sizeof(*conversations)));
