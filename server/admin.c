@@ -219,16 +219,23 @@ cmd_cache_memlimit(struct call *call, struct result *res)
 		res->status = STATUS_OK;
 }
 
-/*
- * slabd moves pages to the class that earns most by them, all the time; there
- * is nothing for a client to move.  The errors are memcached's, a move that
- * could be made is always under way already.
- */
+static void
+say_moved(struct result *res, enum cache_status status)
+{
+	if (status == CACHE_DELETED)
+		res->status = STATUS_OK;
+	else if (status == CACHE_NOT_FOUND)
+		words_say(res,
+		    "NOSPARE source class has no spare pages\r\n");
+	else
+		words_say(res,
+		    "BUSY currently processing reassign request\r\n");
+}
+
 static void
 slabs_reassign(struct call *call, const struct word *words, unsigned n,
     struct result *res)
 {
-	struct cache_class_stats stats;
 	int32_t from, to;
 
 	if (n != 2)
@@ -246,13 +253,10 @@ slabs_reassign(struct call *call, const struct word *words, unsigned n,
 	else if (from < -1 || from >= CACHE_CLASSES || to < 0 ||
 	    to >= CACHE_CLASSES)
 		words_say(res, "BADCLASS invalid src or dst class id\r\n");
-	else if (from >= 0 && (!cache_class_stats(call->host->cache,
-	    (unsigned)from, call->host->caller.now, &stats) ||
-	    stats.pages < 2))
-		words_say(res, "NOSPARE source class has no spare pages\r\n");
 	else
-		words_say(res,
-		    "BUSY currently processing reassign request\r\n");
+		say_moved(res, cache_reassign(call->host->cache,
+		    &call->host->caller, from < 0 ? 0 : (unsigned)from,
+		    (unsigned)to));
 }
 
 static void

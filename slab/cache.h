@@ -343,6 +343,15 @@ bool cache_upkeep(struct cache *, uint32_t now);
 /* false: out of the bounds that cache_new() set, or no memory. */
 bool cache_set_limit(struct cache *, size_t bytes);
 
+/*
+ * Empties a page of the class `from' (0: of the one that is the most willing),
+ * for `to' to take when it next needs one: DELETED.  Its items move to free
+ * chunks of their class, or push out that class's coldest.  NOT_FOUND: it has
+ * no page to spare; NO_MEMORY: none could be emptied now.
+ */
+enum cache_status cache_reassign(struct cache *, const struct cache_caller *,
+    unsigned from, unsigned to);
+
 /* LRU settings that may change while serving; see cache_config. */
 void cache_set_flat_lru(struct cache *, bool flat);
 void cache_set_temporary_ttl(struct cache *, uint32_t ttl);

@@ -12,6 +12,7 @@
 	X(meta_semantics)                                                     \
 	X(large)                                                              \
 	X(upkeep)                                                             \
+	X(reassign)                                                           \
 	X(exhaustion)                                                         \
 	X(model)                                                              \
 	X(stress)
