@@ -11,6 +11,14 @@ at(const struct arena *a, handle h)
 	return arena_at(a, h);
 }
 
+uint32_t
+lru_factor(double factor)
+{
+	double fixed = factor * LRU_FACTOR_ONE;
+
+	return fixed < UINT32_MAX ? (uint32_t)fixed : UINT32_MAX;
+}
+
 void
 lru_policy_init(struct lru_policy *p, const struct cache_config *config)
 {
@@ -20,8 +28,8 @@ lru_policy_init(struct lru_policy *p, const struct cache_config *config)
 	p->flat = config->flat_lru;
 	p->hot_pct = config->hot_pct ? config->hot_pct : 20;
 	p->warm_pct = config->warm_pct ? config->warm_pct : 40;
-	p->hot_factor = (uint32_t)(hot * LRU_FACTOR_ONE);
-	p->warm_factor = (uint32_t)(warm * LRU_FACTOR_ONE);
+	p->hot_factor = lru_factor(hot);
+	p->warm_factor = lru_factor(warm);
 	p->temporary_ttl = config->temporary_ttl;
 	p->no_evictions = config->no_evictions;
 }

@@ -75,6 +75,10 @@ struct lru_scene {
 
 void lru_policy_init(struct lru_policy *, const struct cache_config *);
 
+/* A factor above 0 in fixed point; the greatest there is for one that is
+ * greater. */
+uint32_t lru_factor(double);
+
 /* The queue for an item that is stored now. */
 enum cache_queue lru_place(const struct lru_policy *, uint32_t deadline,
     uint32_t now);

@@ -227,8 +227,8 @@ cache_tune_lru(struct cache *c, uint32_t hot_pct, uint32_t warm_pct,
 
 	atomic_store_explicit(&p->hot_pct, hot_pct, memory_order_relaxed);
 	atomic_store_explicit(&p->warm_pct, warm_pct, memory_order_relaxed);
-	atomic_store_explicit(&p->hot_factor,
-	    (uint32_t)(hot_factor * LRU_FACTOR_ONE), memory_order_relaxed);
-	atomic_store_explicit(&p->warm_factor,
-	    (uint32_t)(warm_factor * LRU_FACTOR_ONE), memory_order_relaxed);
+	atomic_store_explicit(&p->hot_factor, lru_factor(hot_factor),
+	    memory_order_relaxed);
+	atomic_store_explicit(&p->warm_factor, lru_factor(warm_factor),
+	    memory_order_relaxed);
 }

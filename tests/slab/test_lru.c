@@ -310,6 +310,21 @@ START_TEST(a_broken_link_aborts)
 }
 END_TEST
 
+START_TEST(factors_of_any_size)
+{
+	struct cache_config config = { .hot_factor = 1e300, .warm_factor = 3 };
+	struct lru_policy policy;
+
+	ck_assert_uint_eq(lru_factor(0.2), LRU_FACTOR_ONE / 5);
+	ck_assert_uint_eq(lru_factor(1), LRU_FACTOR_ONE);
+	ck_assert_uint_eq(lru_factor(1e9), UINT32_MAX);
+	ck_assert_uint_eq(lru_factor(1e300), UINT32_MAX);
+	lru_policy_init(&policy, &config);
+	ck_assert_uint_eq(policy.hot_factor, UINT32_MAX);
+	ck_assert_uint_eq(policy.warm_factor, 3 * LRU_FACTOR_ONE);
+}
+END_TEST
+
 Suite *
 lru_suite(void)
 {
@@ -317,6 +332,7 @@ lru_suite(void)
 	TCase *t = tcase_create("lru");
 
 	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, factors_of_any_size);
 	tcase_add_test(t, links_in_order);
 	tcase_add_test(t, follows_a_moved_item);
 	tcase_add_test(t, places_by_deadline);
