@@ -26,7 +26,7 @@
 enum {
 	/* Requests looked at ahead: their memory latencies overlap.  More than
 	 * 32 outstanding misses gain nothing on current cores. */
-	HOST_BATCH = 32,
+	HOST_BATCH = CACHE_AHEAD,
 	/* A batch never stops half way for want of room: each of its replies
 	 * is at most a head, a small value and a tail; and the guess of where
 	 * the value goes is at most a key too far. */

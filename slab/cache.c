@@ -115,21 +115,3 @@ cache_key(const struct cache *c, const char *bytes, uint32_t nbytes)
 	return (struct cache_key){ bytes, nbytes,
 		hash_key(bytes, nbytes, c->seed) };
 }
-
-void
-cache_prefetch_bucket(const struct cache *c, const struct cache_key *k)
-{
-	index_prefetch(&door_shard(c, k->hash)->index, k->hash);
-}
-
-void
-cache_prefetch_item(const struct cache *c, const struct cache_key *k)
-{
-	handle h = index_peek(&door_shard(c, k->hash)->index, k->hash);
-	const char *at = slab_at(&c->slab, h);
-
-	/* The header is written by the hit, the line behind it holds the end
-	 * of the key and the value. */
-	__builtin_prefetch(at, 1);
-	__builtin_prefetch(at + 64);
-}

@@ -247,13 +247,12 @@ struct cache_key cache_key(const struct cache *, const char *bytes,
     uint32_t nbytes);
 
 /*
- * Look-ahead: hashes the n keys (bytes and nbytes are set) and has memory
- * fetch their buckets, then the items that the buckets name, so that the
- * misses of all of them overlap.  Hints only; any thread, no lock.
+ * Look-ahead: hashes the n keys, at most CACHE_AHEAD (bytes and nbytes are
+ * set), and has memory fetch their buckets, then the items that the buckets
+ * name, so that the misses of all of them overlap.  Hints only; any thread, no
+ * lock.
  */
 void cache_look_ahead(const struct cache *, struct cache_key *, unsigned n);
-void cache_prefetch_bucket(const struct cache *, const struct cache_key *);
-void cache_prefetch_item(const struct cache *, const struct cache_key *);
 
 /* ------------------------------------------------------------ operations */
 

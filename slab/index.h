@@ -245,8 +245,9 @@ index_replace(struct index *ix, const struct index_probe *p, handle h)
 void index_remove(struct index *, const struct index_probe *);
 bool index_insert(struct index *, uint64_t hash, handle);
 
-/* Hints: the bucket's line; then the first handle whose tag matches (0 if
- * none), possibly stale or torn, never to be trusted. */
+/* Hints: the bucket's line; then the first handle in it whose tag matches (0
+ * if none), possibly stale or torn, never to be trusted.  *cell is 0, or where
+ * to look further: its line is being fetched. */
 static inline void
 index_prefetch(const struct index *ix, uint64_t hash)
 {
@@ -255,19 +256,25 @@ index_prefetch(const struct index *ix, uint64_t hash)
 
 /* Races by intent. */
 __attribute__((no_sanitize("thread"))) static inline handle
-index_peek(const struct index *ix, uint64_t hash)
+index_peek(const struct index *ix, uint64_t hash, uint32_t *cell)
 {
 	const struct index_bucket *b = &ix->lines[index_home(ix, hash)];
-	const uint16_t tag = index_tag(hash);
-	const struct index_cell *c;
-	uint32_t matches = index_match(b, tag);
+	uint32_t matches = index_match(b, index_tag(hash));
 
+	*cell = 0;
 	if (__builtin_expect(matches != 0, 1))
 		return b->entry[__builtin_ctz(matches)];
-	if (b->overflow == 0)
-		return 0;
-	c = &ix->cells[b->overflow];
-	matches = index_match_cell(c, tag);
+	*cell = b->overflow;
+	__builtin_prefetch(&ix->cells[*cell]);
+	return 0;
+}
+
+__attribute__((no_sanitize("thread"))) static inline handle
+index_peek_cell(const struct index *ix, uint64_t hash, uint32_t cell)
+{
+	const struct index_cell *c = &ix->cells[cell];
+	uint32_t matches = index_match_cell(c, index_tag(hash));
+
 	return matches != 0 ? c->entry[__builtin_ctz(matches)] : 0;
 }
 

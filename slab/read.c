@@ -1,4 +1,6 @@
 /* read.c - see cache.h: the plain read of a small item, without detours. */
+#include <assert.h>
+
 #include "slab/cache.h"
 #include "slab/door.h"
 #include "slab/flush.h"
@@ -22,9 +24,44 @@ fetch_item(const struct cache *c, handle h)
 		__builtin_prefetch(at + size - 1);
 }
 
+/* Of those whose bucket did not name them. */
+static __attribute__((noinline)) void
+fetch_further(const struct cache *c, const struct cache_key *keys, unsigned n,
+    const uint32_t *cells)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct index *ix = &door_shard(c, keys[i].hash)->index;
+		handle h;
+
+		if (cells[i] == 0)
+			continue;
+		h = index_peek_cell(ix, keys[i].hash, cells[i]);
+		if (h != 0)
+			fetch_item(c, h);
+	}
+}
+
+static inline void
+fetch_items(const struct cache *c, const struct cache_key *keys, unsigned n)
+{
+	uint32_t cells[CACHE_AHEAD], any = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		handle h = index_peek(&door_shard(c, keys[i].hash)->index,
+		    keys[i].hash, &cells[i]);
+
+		any |= cells[i];
+		if (h != 0)
+			fetch_item(c, h);
+	}
+	if (any != 0)
+		fetch_further(c, keys, n, cells);
+}
+
 void
 cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 {
+	assert(n <= CACHE_AHEAD);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t hash = hash_key(keys[i].bytes, keys[i].nbytes,
 		    c->seed);
@@ -33,13 +70,8 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 		index_prefetch(&door_shard(c, hash)->index, hash);
 	}
 	/* With one key there is nothing to overlap its misses with. */
-	for (unsigned i = 0; n > 1 && i < n; i++) {
-		handle h = index_peek(&door_shard(c, keys[i].hash)->index,
-		    keys[i].hash);
-
-		if (h != 0)
-			fetch_item(c, h);
-	}
+	if (n > 1)
+		fetch_items(c, keys, n);
 }
 
 /* No detour: small, alive, unmarked, and no queue to be moved in. */
