@@ -12,6 +12,7 @@ enum {
 	SHARDS_MAX = 256,
 	ITEM_MAX_DEFAULT = 1 << 20,
 	ITEM_MAX_MAX = 1 << 30,
+	GHOST_SHARE = 128, /* of the limit */
 };
 
 /* ------------------------------------------------------------ life */
@@ -28,6 +29,22 @@ config_fault(const struct cache_config *config)
 	return NULL;
 }
 
+/* A 128th of memory, touched as it is used; without it there are no ghosts,
+ * and all else works. */
+static void
+init_ghosts(struct cache *c, size_t limit)
+{
+	size_t each = limit / GHOST_SHARE / c->nshards;
+	uint32_t n = 1;
+
+	while ((size_t)2 * n * sizeof(*c->ghosts) <= each)
+		n *= 2;
+	c->ghost_bytes = (size_t)n * c->nshards * sizeof(*c->ghosts);
+	c->ghosts = arena_map(c->ghost_bytes);
+	for (unsigned i = 0; i < c->nshards && c->ghosts != NULL; i++)
+		ghosts_init(&c->shards[i].ghosts, c->ghosts + (size_t)n * i, n);
+}
+
 static bool
 init_shards(struct cache *c, const struct cache_config *config,
     const char **why)
@@ -35,8 +52,7 @@ init_shards(struct cache *c, const struct cache_config *config,
 	unsigned n = config->shards ? config->shards : SHARDS;
 	uint32_t start = config->index_start / n;
 	size_t bytes = n * sizeof(struct shard);
-	uint64_t most = c->slab.arena.reserved /
-	    c->slab.classes[1].chunk_size;
+	uint64_t most = c->slab.arena.reserved / c->slab.classes[1].chunk_size;
 
 	c->space = index_space_new(n, most, &c->slab.arena, why);
 	if (c->space == NULL)
@@ -84,6 +100,8 @@ cache_new(const struct cache_config *config, const char **why)
 		free(c);
 		return NULL;
 	}
+	level_init(c);
+	init_ghosts(c, config->memory_limit);
 	pthread_mutex_init(&c->moving, NULL);
 	return c;
 }
@@ -99,6 +117,7 @@ cache_free(struct cache **cache)
 	for (unsigned i = 0; i < c->nshards; i++)
 		shard_fini(&c->shards[i]);
 	pthread_mutex_destroy(&c->moving);
+	arena_unmap(c->ghosts, c->ghost_bytes);
 	index_space_free(&c->space);
 	slab_fini(&c->slab);
 	free(c->shards);

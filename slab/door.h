@@ -29,6 +29,8 @@ struct cache {
 	unsigned nshards; /* a power of two */
 	struct shard *shards;
 	struct index_space *space;
+	struct ghost_bucket *ghosts; /* of all shards */
+	size_t ghost_bytes;
 	uint64_t seed;
 	uint32_t item_max;
 	bool no_cas;
@@ -43,8 +45,13 @@ struct cache {
 	pthread_mutex_t moving;
 	_Atomic uint64_t pages_moved;
 	_Atomic uint32_t start; /* shard at which room is looked for first */
-	/* The idle seconds of the class's tails, as last seen: who gives. */
-	_Atomic uint32_t ages[CACHE_CLASSES];
+	struct {
+		_Atomic unsigned class_id; /* 0 = no page is being emptied */
+		uint32_t page, at;
+	} drain; /* under moving; class_id may be looked at without */
+	/* of level.c: how old the classes' tails are; evictions */
+	_Atomic uint32_t ages[CACHE_CLASSES], turns[CACHE_CLASSES];
+	uint32_t roots[CACHE_CLASSES]; /* of chunk sizes; fixed */
 
 	/* of cache_upkeep(), one thread at a time */
 	uint32_t sweep_page;
@@ -69,7 +76,7 @@ door_count(_Atomic uint64_t *counter)
 }
 
 #define COUNT(caller, name) door_count(&(caller)->tally->name)
-#define COUNT_CLASS(caller, k, name)                                          \
+#define COUNT_CLASS(caller, k, name) \
 	door_count(&(caller)->tally->of_class[k].name)
 
 /* The live item with that key; a dead one is taken away. */
@@ -89,7 +96,8 @@ door_too_large(const struct cache *c, uint32_t nkey, uint32_t client_flags,
     uint64_t nvalue)
 {
 	return nvalue + nkey + CACHE_ITEM_OVERHEAD +
-	    (client_flags ? CACHE_FLAGS_SIZE : 0) > c->item_max;
+	    (client_flags ? CACHE_FLAGS_SIZE : 0) >
+	    c->item_max;
 }
 
 /* memcpy() by the library, which knows this processor.  Left to itself gcc sees
@@ -134,8 +142,7 @@ door_show(const struct shard *s, const struct shard_place *place,
 	v->won = false;
 	v->win_sent = bits & ITEM_WIN_SENT;
 	v->binary_key = bits & ITEM_BINARY;
-	v->deadline = atomic_load_explicit(&it->deadline,
-	    memory_order_relaxed);
+	v->deadline = atomic_load_explicit(&it->deadline, memory_order_relaxed);
 	v->old_deadline = v->deadline;
 	v->accessed = it->accessed;
 	v->size = (uint32_t)item_size(it->nkey, bits & ITEM_FLAGS, it->nvalue);
@@ -217,13 +224,12 @@ place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
 
 	if (__builtin_expect((it->bits ^ bits) & ITEM_FLAGS, 0))
 		grown += bits & ITEM_FLAGS ? CACHE_FLAGS_SIZE :
-		    -(uint64_t)CACHE_FLAGS_SIZE;
+					     -(uint64_t)CACHE_FLAGS_SIZE;
 	shard_open(it);
 	it->bits = (uint8_t)((it->bits & (ITEM_QUEUE | ITEM_ACTIVE)) | bits);
 	it->nvalue = nvalue;
 	it->cas = d->cas;
-	atomic_store_explicit(&it->deadline, d->deadline,
-	    memory_order_relaxed);
+	atomic_store_explicit(&it->deadline, d->deadline, memory_order_relaxed);
 	place_fill(it, d);
 	shard_close(s, it);
 	s->bytes += grown;
@@ -237,6 +243,7 @@ struct room {
 	unsigned class_id; /* wanted; 0 = nothing is missing but memory */
 	handle chunk;	   /* of that class; 0 = not got yet */
 	unsigned tries;
+	unsigned giver; /* of a page, by room_step(); 0 = none */
 };
 
 /*
@@ -251,7 +258,7 @@ enum cache_status place_small(struct cache *, struct shard *,
     struct room *, uint32_t now);
 
 /* Where an item goes that is linked now, in the place of old. */
-enum cache_queue place_queue(const struct shard *, struct item *,
+enum cache_queue place_queue(struct shard *, uint64_t hash, struct item *,
     const struct shard_place *old, uint32_t now);
 
 /* Lets the shard go, gets what *room wants, takes the shard again.  false if
@@ -276,7 +283,6 @@ void large_arrived(struct cache *, const struct cache_item *);
 enum cache_status large_store(struct cache *, const struct cache_caller *,
     const struct cache_key *, const struct cache_put *, struct cache_view *);
 
-
 /* ------------------------------------------------------------ room.c */
 
 /* A chunk of the class, evicting or moving what must go.  No lock may be
@@ -289,9 +295,10 @@ bool room_steal(struct cache *, unsigned for_class, uint32_t now);
 /* Of this very class. */
 bool room_take_page(struct cache *, unsigned class_id, uint32_t now);
 
-/* How willingly the class gives a page; and what it is reckoned from. */
-uint64_t room_score(const struct cache *, unsigned class_id);
-void room_note_age(struct cache *, unsigned class_id, uint32_t age);
+/* A bounded step of emptying a page: the one begun, else one of giver (0: none
+ * is begun), for taker.  No lock may be held; does nothing if somebody else is
+ * at it. */
+void room_step(struct cache *, unsigned giver, unsigned taker, uint32_t now);
 
 /* A chunk as whoever walks a page sees it without a lock. */
 struct chunk_peek {
@@ -299,6 +306,25 @@ struct chunk_peek {
 	uint32_t deadline; /* of an item; of a part: its owner */
 };
 struct chunk_peek room_peek(const struct cache *, handle);
+
+/* ------------------------------------------------------------ level.c */
+
+void level_init(struct cache *);
+/* How old the class's tail in this shard is, seconds. */
+uint32_t level_tail(struct shard *, unsigned class_id, uint32_t now);
+/* Something of the class was evicted here: notes how old its tail is then. */
+void level_note(struct cache *, struct shard *, unsigned class_id,
+    uint32_t now);
+/* Nothing was for a while: the tails of so many shards are so old together. */
+void level_poll(struct cache *, unsigned class_id, uint64_t sum,
+    unsigned shards);
+/* The class to take a page from for another, of those not tried yet (NULL:
+ * none was); 0 if none is left. */
+unsigned level_giver(const struct cache *, unsigned for_class,
+    const bool *tried);
+/* Before something of the class is evicted: the class that should rather give
+ * it a page, by room_step(); nearly always 0. */
+unsigned level_due(struct cache *, unsigned taker);
 
 /* Of check.c: chunks in use that no linked item accounts for, those of items
  * reserved, or pinned when they were removed. */

@@ -13,8 +13,14 @@ static handle
 get(struct cache *c, unsigned class_id, uint32_t now)
 {
 	handle h = slab_alloc(&c->slab, class_id);
+	unsigned giver;
 
-	return h != 0 ? h : room_make(c, class_id, now);
+	if (h != 0)
+		return h;
+	giver = level_due(c, class_id);
+	if (giver != 0)
+		room_step(c, giver, class_id, now);
+	return room_make(c, class_id, now);
 }
 
 /* Chunks for what the first one did not hold. */
@@ -26,8 +32,7 @@ add_parts(struct cache *c, struct item *it, handle first, uint32_t now)
 	handle *link = &item_large(it)->next;
 
 	while (left > 0) {
-		unsigned k = chain_class(slab,
-		    sizeof(struct item_part) + left);
+		unsigned k = chain_class(slab, sizeof(struct item_part) + left);
 		size_t room = slab->classes[k].chunk_size -
 		    sizeof(struct item_part);
 		handle h = get(c, k, now);
@@ -62,8 +67,8 @@ build(struct cache *c, const struct cache_key *k, uint32_t client_flags,
 
 	assert(cache_is_large(k->nbytes, nvalue));
 	/* Rather than to empty the whole cache for it, in vain. */
-	if (size > atomic_load_explicit(&slab->arena.limit,
-	    memory_order_relaxed))
+	if (size >
+	    atomic_load_explicit(&slab->arena.limit, memory_order_relaxed))
 		return NULL;
 	h = get(c, chain_class(slab, size), now);
 	if (h == 0)
@@ -126,8 +131,8 @@ cache_reserve(struct cache *c, const struct cache_caller *w,
 		return CACHE_TOO_LARGE;
 	}
 	if (may_arrive(c, nvalue)) {
-		*item = (struct cache_item *)build(c, k, client_flags,
-		    deadline, nvalue, w->now);
+		*item = (struct cache_item *)build(c, k, client_flags, deadline,
+		    nvalue, w->now);
 		if (*item == NULL)
 			atomic_fetch_sub_explicit(&c->arriving, nvalue,
 			    memory_order_relaxed);
@@ -176,7 +181,8 @@ link_item(struct cache *c, struct shard *s, const struct cache_caller *w,
 
 	it->cas = shard_cas(s, put->new_cas);
 	it->accessed = w->now;
-	if (!shard_link(s, k->hash, h, place_queue(s, it, old, w->now), old))
+	if (!shard_link(s, k->hash, h, place_queue(s, k->hash, it, old, w->now),
+		old))
 		return CACHE_NO_MEMORY;
 	if (view != NULL) {
 		view->cas = it->cas;
@@ -189,9 +195,9 @@ link_item(struct cache *c, struct shard *s, const struct cache_caller *w,
 /* set, add, replace, cas; and append where nothing is.  *mine is consumed if
  * it is stored. */
 static enum cache_status
-commit(struct cache *c, const struct cache_caller *w,
-    const struct cache_key *k, const struct cache_put *put,
-    struct item **mine, struct cache_view *view, struct verdict *v)
+commit(struct cache *c, const struct cache_caller *w, const struct cache_key *k,
+    const struct cache_put *put, struct item **mine, struct cache_view *view,
+    struct verdict *v)
 {
 	struct shard *s = door_shard(c, k->hash);
 	struct item *it = *mine;
@@ -322,7 +328,7 @@ begin_join(struct cache *c, const struct cache_caller *w,
 		if (place.it == NULL)
 			status = CACHE_FOUND;
 		else if (door_too_large(c, k->nbytes,
-		    item_client_flags(place.it), all))
+			     item_client_flags(place.it), all))
 			status = CACHE_NOT_STORED;
 		else if (!cache_is_large(k->nbytes, (uint32_t)all))
 			status = CACHE_FOUND;
@@ -385,8 +391,8 @@ join_once(struct cache *c, const struct cache_caller *w,
 
 static enum cache_status
 join(struct cache *c, const struct cache_caller *w, const struct cache_key *k,
-    const struct cache_put *put, const struct piece *p,
-    struct cache_view *view, struct verdict *v)
+    const struct cache_put *put, const struct piece *p, struct cache_view *view,
+    struct verdict *v)
 {
 	enum cache_status status = CACHE_NO_MEMORY;
 	bool again = true;
@@ -401,8 +407,7 @@ join(struct cache *c, const struct cache_caller *w, const struct cache_key *k,
 /* What came by copy but is large gets an item of its own first. */
 static enum cache_status
 copy_in(struct cache *c, const struct cache_caller *w,
-    const struct cache_key *k, const struct cache_put *put,
-    struct item **mine)
+    const struct cache_key *k, const struct cache_put *put, struct item **mine)
 {
 	struct cache_cursor cur = { 0 };
 
@@ -433,8 +438,8 @@ large_store(struct cache *c, const struct cache_caller *w,
 		class_id = arena_class_of(&c->slab.arena,
 		    arena_handle(&c->slab.arena, mine));
 	} else {
-		class_id = slab_class_for(&c->slab, item_size(k->nbytes,
-		    put->client_flags, put->nvalue));
+		class_id = slab_class_for(&c->slab,
+		    item_size(k->nbytes, put->client_flags, put->nvalue));
 	}
 	if (status == CACHE_STORED) {
 		/* Between the two the key may come and go. */

@@ -3,7 +3,10 @@
 
 #include <assert.h>
 
-enum { FEW = 4 }; /* items that a queue may hold whatever its share */
+enum {
+	FEW = 4, /* items that a queue may hold whatever its share */
+	COLD_PARTS = 4,
+};
 
 static struct item *
 at(const struct arena *a, handle h)
@@ -43,7 +46,8 @@ lru_place(const struct lru_policy *p, uint32_t deadline, uint32_t now)
 	if (ttl != 0 && deadline > now && deadline - now <= ttl)
 		return CACHE_TEMP;
 	return atomic_load_explicit(&p->flat, memory_order_relaxed) ?
-	    CACHE_COLD : CACHE_HOT;
+	    CACHE_COLD :
+	    CACHE_HOT;
 }
 
 void
@@ -150,64 +154,81 @@ lru_age(const struct lru *l, const struct arena *a, enum cache_queue q,
 	return now > accessed ? now - accessed : 0;
 }
 
-/* Has HOT or WARM more than its share, or does its tail stand idle there
+/* Items that nobody has asked for twice: HOT and COLD together. */
+static uint64_t
+probation(const struct lru *l)
+{
+	return (uint64_t)l->queues[CACHE_HOT].items +
+	    l->queues[CACHE_COLD].items;
+}
+
+/* Of memcached's three shares COLD has what the others leave; a quarter of
+ * that, 10 % by default, is what probation is left under pressure. */
+static bool
+is_probation_over(const struct lru *l, const struct lru_policy *p)
+{
+	uint64_t all = probation(l) + l->queues[CACHE_WARM].items;
+
+	return probation(l) * 100 * COLD_PARTS >
+	    all * (100 - p->hot_pct - p->warm_pct);
+}
+
+/* Has HOT more than its share of probation, or does its tail stand idle there
  * while COLD turns faster? */
 static bool
-is_over(const struct lru *l, const struct lru_scene *sc, enum cache_queue q)
+is_hot_over(const struct lru *l, const struct lru_scene *sc)
 {
 	const struct lru_policy *p = sc->policy;
-	uint64_t items = l->queues[q].items, all, idle, cold, pct, factor;
+	uint64_t items = l->queues[CACHE_HOT].items, idle, cold;
 
 	if (items == 0)
 		return false;
 	if (atomic_load_explicit(&p->flat, memory_order_relaxed))
 		return true;
-	all = lru_items(l) - l->queues[CACHE_TEMP].items;
-	pct = q == CACHE_HOT ? p->hot_pct : p->warm_pct;
 	/* A shard's part of a class can be a handful of items, of which no
 	 * percentage makes sense. */
-	if (items > FEW && items * 100 > all * pct)
+	if (items > FEW &&
+	    items * (100 - p->warm_pct) > probation(l) * p->hot_pct)
 		return true;
-	if (q == CACHE_WARM && l->queues[CACHE_COLD].items == 0)
-		return false;
-	factor = q == CACHE_HOT ? p->hot_factor : p->warm_factor;
-	idle = lru_age(l, sc->arena, q, sc->now);
+	idle = lru_age(l, sc->arena, CACHE_HOT, sc->now);
 	cold = lru_age(l, sc->arena, CACHE_COLD, sc->now);
-	return idle * LRU_FACTOR_ONE > cold * factor;
+	return idle * LRU_FACTOR_ONE > cold * p->hot_factor;
 }
 
 static void
-pull(struct lru *l, const struct lru_scene *sc, enum cache_queue q)
+pull(struct lru *l, const struct lru_scene *sc, enum cache_queue q,
+    enum cache_queue to)
 {
 	handle h = l->queues[q].oldest;
-	struct item *it = at(sc->arena, h);
-	bool flat = atomic_load_explicit(&sc->policy->flat,
-	    memory_order_relaxed);
 
-	if ((it->bits & ITEM_ACTIVE) && !flat) {
-		it->bits &= (uint8_t)~ITEM_ACTIVE;
-		requeue(l, sc->arena, h, CACHE_WARM);
-		if (q == CACHE_WARM)
-			l->counts.moves_within_lru++;
-		else
-			l->counts.moves_to_warm++;
-		return;
-	}
-	requeue(l, sc->arena, h, CACHE_COLD);
-	l->counts.moves_to_cold++;
+	at(sc->arena, h)->bits &= (uint8_t)~ITEM_ACTIVE;
+	requeue(l, sc->arena, h, to);
+	if (to == CACHE_COLD)
+		l->counts.moves_to_cold++;
+	else if (q == CACHE_WARM)
+		l->counts.moves_within_lru++;
+	else
+		l->counts.moves_to_warm++;
 }
 
 unsigned
 lru_balance(struct lru *l, const struct lru_scene *sc, unsigned max)
 {
+	bool flat = atomic_load_explicit(&sc->policy->flat,
+	    memory_order_relaxed);
 	unsigned n = 0;
 
-	while (n < max && is_over(l, sc, CACHE_HOT)) {
-		pull(l, sc, CACHE_HOT);
+	while (n < max && is_hot_over(l, sc)) {
+		const struct item *it = at(sc->arena,
+		    l->queues[CACHE_HOT].oldest);
+
+		pull(l, sc, CACHE_HOT,
+		    (it->bits & ITEM_ACTIVE) && !flat ? CACHE_WARM :
+							CACHE_COLD);
 		n++;
 	}
-	while (n < max && is_over(l, sc, CACHE_WARM)) {
-		pull(l, sc, CACHE_WARM);
+	while (n < max && flat && l->queues[CACHE_WARM].items > 0) {
+		pull(l, sc, CACHE_WARM, CACHE_COLD);
 		n++;
 	}
 	return n;
@@ -230,19 +251,30 @@ static bool
 is_pinned(struct item *it)
 {
 	return item_is_large(it) &&
-	    atomic_load_explicit(&item_large(it)->refs,
-	    memory_order_relaxed) > 1;
+	    atomic_load_explicit(&item_large(it)->refs, memory_order_relaxed) >
+	    1;
 }
 
-/* What goes first: COLD; without one, what HOT and WARM hold; TEMP last. */
+/* Which tail goes next: that of probation while it is larger than it need be,
+ * else that of WARM; TEMP last. */
 static enum cache_queue
-poorest(const struct lru *l)
+poorest(const struct lru *l, const struct lru_policy *p)
 {
+	if (l->queues[CACHE_WARM].items != 0 && !is_probation_over(l, p))
+		return CACHE_WARM;
 	if (l->queues[CACHE_COLD].items != 0)
 		return CACHE_COLD;
 	if (l->queues[CACHE_HOT].items != 0)
 		return CACHE_HOT;
 	return l->queues[CACHE_WARM].items != 0 ? CACHE_WARM : CACHE_TEMP;
+}
+
+/* Has it been asked for while it stood in that queue? */
+static bool
+is_wanted(const struct item *it, enum cache_queue q)
+{
+	return (it->bits & ITEM_ACTIVE) ||
+	    (q != CACHE_WARM && (it->bits & ITEM_FETCHED));
 }
 
 handle
@@ -259,7 +291,7 @@ lru_victim(struct lru *l, const struct lru_scene *sc)
 		struct item *it;
 
 		lru_balance(l, sc, 2);
-		q = poorest(l);
+		q = poorest(l, sc->policy);
 		h = l->queues[q].oldest;
 		if (h == 0)
 			return 0;
@@ -270,9 +302,9 @@ lru_victim(struct lru *l, const struct lru_scene *sc)
 			continue;
 		}
 		/* Near the end of the reach somebody has to go. */
-		if (q == CACHE_COLD && (it->bits & ITEM_ACTIVE) && !flat &&
+		if (q != CACHE_TEMP && is_wanted(it, q) && !flat &&
 		    n < LRU_REACH / 2 && !lru_is_dead(it, sc->epoch, sc->now)) {
-			pull(l, sc, q);
+			pull(l, sc, q, CACHE_WARM);
 			continue;
 		}
 		return h;

@@ -1,13 +1,26 @@
 /*
  * lru.h - which item of a size class goes next.
  *
- * Each class of each shard has four queues.  New items enter HOT; those hit
- * again pass to WARM; the rest sink to COLD, whose tail is the victim.  TEMP
+ * Each class of each shard has four queues.  New items enter HOT, and sink
+ * from there to COLD: both together are probation, a tenth of the class when
+ * memory is short.  Whoever is hit again in HOT, or is found at COLD's tail to
+ * have been hit at all, passes to WARM, where all that is worth keeping goes
+ * round: at WARM's tail an item that was hit since it came starts anew.  TEMP
  * takes what lives so briefly that it is left to expire.
  *
- *      new --> HOT --active--> WARM <--active--+
- *               |                |             |
- *               +-----> COLD <---+      COLD's tail --> victim
+ *      new --> HOT --active-->  WARM  --> victim
+ *               |               ^    ^
+ *               v            fetched |
+ *              COLD -------------+   |
+ *               |                    |
+ *               +--> victim --> ghost, if it comes back soon
+ *
+ * The victim is probation's tail while that is more than its tenth, else
+ * WARM's.  What comes back soon after it left probation enters WARM at once.
+ * So whatever is read once only, a scan, say, passes through a tenth of the
+ * class and leaves the rest alone.  (The idea is S3-FIFO's: J. Yang and
+ * others, "FIFO queues are all you need for cache eviction", SOSP 2023; the
+ * names of the queues are memcached's.)
  *
  * A hit relinks nothing: it sets ITEM_FETCHED, then ITEM_ACTIVE, and the tails
  * decide when room is needed or when upkeep comes by.  In flat mode there is
@@ -32,8 +45,8 @@
 #include "slab/cache.h"
 
 enum {
-	LRU_REACH = 40,	   /* tail items looked at for one victim */
-	LRU_FLAT_GRAIN = 60, /* seconds between two moves in flat mode */
+	LRU_REACH = 40,	      /* tail items looked at for one victim */
+	LRU_FLAT_GRAIN = 60,  /* seconds between two moves in flat mode */
 	LRU_FACTOR_ONE = 256, /* the fixed point of the factors */
 };
 
@@ -94,16 +107,26 @@ void lru_refresh(struct lru *, const struct arena *, handle, uint32_t now);
 /* The deadline changed: to the queue where it belongs now. */
 void lru_replace(struct lru *, const struct lru_scene *, handle);
 
+/* FETCHED, then ACTIVE; what is WARM already (or TEMP) is ACTIVE at once. */
+static inline void
+lru_mark(struct item *it)
+{
+	unsigned bits = it->bits, more = ITEM_FETCHED;
+
+	_Static_assert(ITEM_ACTIVE == ITEM_FETCHED << 1 &&
+		ITEM_ACTIVE == CACHE_WARM << 3 && !(CACHE_HOT & CACHE_WARM) &&
+		!(CACHE_COLD & CACHE_WARM),
+	    "bits that become another by a shift");
+	more |= (bits & ITEM_FETCHED) << 1 | (bits & CACHE_WARM) << 3;
+	if ((bits & more) != more)
+		it->bits = (uint8_t)(bits | more);
+}
+
 /* The item was read. */
 static inline void
 lru_hit(struct lru *l, const struct lru_scene *sc, handle h, struct item *it)
 {
-	unsigned bits = it->bits;
-
-	if (!(bits & ITEM_FETCHED))
-		it->bits = (uint8_t)(bits | ITEM_FETCHED);
-	else if (!(bits & ITEM_ACTIVE))
-		it->bits = (uint8_t)(bits | ITEM_ACTIVE);
+	lru_mark(it);
 	if (it->accessed == sc->now)
 		return;
 	if (atomic_load_explicit(&sc->policy->flat, memory_order_relaxed))
@@ -124,10 +147,11 @@ lru_rewrite(struct lru *l, const struct lru_scene *sc, handle h,
 	it->accessed = sc->now;
 	/* A new deadline can make it temporary, or no longer so; and flat
 	 * mode knows no bits, only places. */
-	if (__builtin_expect(
-	    (it->bits & ITEM_QUEUE) == CACHE_TEMP ||
-	    atomic_load_explicit(&p->temporary_ttl, memory_order_relaxed) ||
-	    atomic_load_explicit(&p->flat, memory_order_relaxed), 0))
+	if (__builtin_expect((it->bits & ITEM_QUEUE) == CACHE_TEMP ||
+		    atomic_load_explicit(&p->temporary_ttl,
+			memory_order_relaxed) ||
+		    atomic_load_explicit(&p->flat, memory_order_relaxed),
+		0))
 		lru_replace(l, sc, h);
 }
 
@@ -137,8 +161,8 @@ void lru_settle(struct lru *, const struct lru_scene *, handle);
 static inline bool
 lru_is_dead(const struct item *it, unsigned epoch, uint32_t now)
 {
-	uint32_t deadline =
-	    atomic_load_explicit(&it->deadline, memory_order_relaxed);
+	uint32_t deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
 
 	return (deadline != 0 && deadline <= now) || item_epoch(it) != epoch;
 }

@@ -7,8 +7,7 @@
  * The old item is not chosen as victim; its place is looked up anew. */
 static handle
 get_chunk(struct cache *c, struct shard *s, const struct cache_key *k,
-    struct shard_place *old, unsigned class_id, struct room *room,
-    uint32_t now)
+    struct shard_place *old, unsigned class_id, struct room *room, uint32_t now)
 {
 	handle h = 0, kept = old->it != NULL ? old->h : 0;
 
@@ -20,7 +19,14 @@ get_chunk(struct cache *c, struct shard *s, const struct cache_key *k,
 	h = slab_alloc(&c->slab, class_id);
 	if (h != 0)
 		return h;
+	/* Rather than to evict here, a page may have to come.  But not while
+	 * an item is changed that might go thereby. */
+	if (kept == 0 && room->tries == 0 &&
+	    (room->giver = level_due(c, class_id)) != 0)
+		return 0;
 	h = shard_evict(s, class_id, now, kept);
+	if (h != 0)
+		level_note(c, s, class_id, now);
 	if (kept != 0) {
 		*old = shard_find(s, k);
 		assert(old->h == kept);
@@ -39,8 +45,7 @@ begin(struct shard *s, const struct cache_key *k, handle h,
 	atomic_store_explicit(&it->shard, s->id, memory_order_relaxed);
 	it->nkey = (uint8_t)k->nbytes;
 	it->bits = place_bits(d);
-	atomic_store_explicit(&it->deadline, d->deadline,
-	    memory_order_relaxed);
+	atomic_store_explicit(&it->deadline, d->deadline, memory_order_relaxed);
 	it->accessed = now;
 	it->nvalue = d->nhead + d->ntail;
 	it->cas = d->cas;
@@ -48,7 +53,7 @@ begin(struct shard *s, const struct cache_key *k, handle h,
 }
 
 enum cache_queue
-place_queue(const struct shard *s, struct item *it,
+place_queue(struct shard *s, uint64_t hash, struct item *it,
     const struct shard_place *old, uint32_t now)
 {
 	enum cache_queue queue = lru_place(s->policy, it->deadline, now);
@@ -56,7 +61,9 @@ place_queue(const struct shard *s, struct item *it,
 
 	/* What was in use stays so under its new value. */
 	if (old->it == NULL)
-		return queue;
+		return queue == CACHE_HOT && ghosts_take(&s->ghosts, hash) ?
+		    CACHE_WARM :
+		    queue;
 	it->bits |= ITEM_ACTIVE;
 	was = old->it->bits & ITEM_QUEUE;
 	return queue == CACHE_HOT && was != CACHE_TEMP ? was : queue;
@@ -86,7 +93,8 @@ place_small(struct cache *c, struct shard *s, const struct cache_key *k,
 	begin(s, k, h, d, now);
 	it = slab_at(&c->slab, h);
 	place_fill(it, d);
-	if (!shard_link(s, k->hash, h, place_queue(s, it, old, now), old)) {
+	if (!shard_link(s, k->hash, h, place_queue(s, k->hash, it, old, now),
+		old)) {
 		slab_free(&c->slab, h);
 		room->class_id = 0;
 		return CACHE_NO_MEMORY;

@@ -87,12 +87,7 @@ is_plain(const struct shard *s, struct item *it, uint32_t room, uint32_t now)
 static inline void
 mark_read(struct item *it, uint32_t now)
 {
-	unsigned bits = it->bits;
-
-	if (!(bits & ITEM_FETCHED))
-		it->bits = (uint8_t)(bits | ITEM_FETCHED);
-	else if (!(bits & ITEM_ACTIVE))
-		it->bits = (uint8_t)(bits | ITEM_ACTIVE);
+	lru_mark(it);
 	if (it->accessed != now)
 		it->accessed = now;
 }

@@ -8,6 +8,7 @@ enum {
 	ROUNDS = 16,	 /* pages stolen for one chunk */
 	PAGES_TRIED = 4, /* of one class, when some cannot be emptied */
 	PASSES = 2,	 /* over one page */
+	STEP = 128,	 /* chunks looked at by who needs only one */
 	VACATE_TRIES = 4,
 };
 
@@ -18,37 +19,14 @@ enum {
  * item, perhaps no chunk at all if the page changed its class meanwhile.  So
  * the sanitizers, which are right to object, must not look here.
  */
-__attribute__((noinline, no_sanitize("thread"), no_sanitize("address")))
-struct chunk_peek
+__attribute__((noinline, no_sanitize("thread"),
+    no_sanitize("address"))) struct chunk_peek
 room_peek(const struct cache *c, handle h)
 {
 	const volatile unsigned char *at = slab_at(&c->slab, h);
 
 	return (struct chunk_peek){ at[0], at[1],
 		*(const volatile uint32_t *)(const volatile void *)(at + 4) };
-}
-
-/* ------------------------------------------------------------ ages */
-
-/* The class that is to give room is the one whose tail has the largest age
- * times the square root of its chunk size: what is large must be used more
- * often to be worth its place. */
-uint64_t
-room_score(const struct cache *c, unsigned class_id)
-{
-	uint64_t age = atomic_load_explicit(&c->ages[class_id],
-	    memory_order_relaxed);
-	uint64_t size = c->slab.classes[class_id].chunk_size, root = 1;
-
-	while (root * root < size)
-		root++;
-	return (age + 1) * root;
-}
-
-void
-room_note_age(struct cache *c, unsigned class_id, uint32_t age)
-{
-	atomic_store_explicit(&c->ages[class_id], age, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------ emptying */
@@ -69,8 +47,9 @@ has_part(const struct slab *slab, struct item *it, handle part)
 static bool
 is_pinned(struct item *it)
 {
-	return item_is_large(it) && atomic_load_explicit(
-	    &item_large(it)->refs, memory_order_acquire) > 1;
+	return item_is_large(it) &&
+	    atomic_load_explicit(&item_large(it)->refs, memory_order_acquire) >
+	    1;
 }
 
 static bool
@@ -98,8 +77,9 @@ move_part(struct cache *c, struct item *it, unsigned class_id, handle from)
 	copy->next = part->next;
 	copy->nbytes = part->nbytes;
 	memcpy(copy + 1, part + 1, part->nbytes);
-	atomic_store_explicit(&copy->shard, atomic_load_explicit(&part->shard,
-	    memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&copy->shard,
+	    atomic_load_explicit(&part->shard, memory_order_relaxed),
+	    memory_order_relaxed);
 	atomic_store_explicit(&copy->state, ITEM_PART, memory_order_relaxed);
 	*link = to;
 	slab_free(slab, from);
@@ -131,7 +111,7 @@ move_item(struct cache *c, struct shard *s, struct shard_place *place,
 			slab_free(&c->slab, to);
 			continue;
 		}
-		room_note_age(c, class_id, s->lru[class_id].evicted_time);
+		level_note(c, s, class_id, now);
 		shard_move(s, place, to);
 		return true;
 	}
@@ -155,7 +135,7 @@ vacate(struct cache *c, struct shard *s, struct shard_place *place,
 		return;
 	}
 	if (place->h != h ? move_part(c, place->it, class_id, h) :
-	    move_item(c, s, place, class_id, now))
+			    move_item(c, s, place, class_id, now))
 		return;
 	if (c->policy.no_evictions)
 		return;
@@ -194,33 +174,79 @@ is_ours(const struct cache *c, unsigned class_id, uint32_t page)
 	const struct page *p = &c->slab.arena.pages[page];
 
 	return atomic_load_explicit(&p->class_id, memory_order_relaxed) ==
-	    class_id && atomic_load_explicit(&p->draining,
+	    class_id &&
+	    atomic_load_explicit(&p->draining, memory_order_relaxed);
+}
+
+static unsigned
+drain_of(const struct cache *c)
+{
+	return atomic_load_explicit(&c->drain.class_id, memory_order_relaxed);
+}
+
+static void
+set_drain(struct cache *c, unsigned class_id)
+{
+	atomic_store_explicit(&c->drain.class_id, class_id,
 	    memory_order_relaxed);
 }
 
-/* The moving lock is held, so nobody else drains: while the page is in its
- * class and draining, it is this call's. */
+/* A page begins to be emptied.  The moving lock is held. */
 static bool
-empty_page(struct cache *c, unsigned class_id, uint32_t page, uint32_t now)
+begin(struct cache *c, unsigned class_id, uint32_t page)
 {
-	const struct slab_class *k = &c->slab.classes[class_id];
-	unsigned shift = c->slab.arena.unit_shift;
-	handle first = (handle)page << (ARENA_PAGE_SHIFT - shift);
-
+	assert(drain_of(c) == 0);
 	if (!slab_drain(&c->slab, class_id, page))
 		return false;
-	for (unsigned pass = 0; pass < PASSES; pass++)
-		for (uint32_t i = 0; i < k->per_page; i++) {
-			clear_chunk(c, class_id,
-			    first + i * (k->chunk_size >> shift), now);
-			if (!is_ours(c, class_id, page)) {
-				atomic_fetch_add_explicit(&c->pages_moved, 1,
-				    memory_order_relaxed);
-				return true;
-			}
+	set_drain(c, class_id);
+	c->drain.page = page;
+	c->drain.at = 0;
+	return true;
+}
+
+/* Goes on with it, over at most max chunks.  The moving lock is held, so nobody
+ * else drains: while the page is in its class and draining, it is this one.
+ * true: it has come to an end, *done if the arena has the page. */
+static bool
+go_on(struct cache *c, unsigned max, uint32_t now, bool *done)
+{
+	unsigned class_id = drain_of(c), shift = c->slab.arena.unit_shift;
+	const struct slab_class *k = &c->slab.classes[class_id];
+	uint32_t page = c->drain.page;
+	handle first = (handle)page << (ARENA_PAGE_SHIFT - shift);
+
+	*done = false;
+	for (unsigned n = 0; n < max; n++) {
+		if (!is_ours(c, class_id, page)) {
+			set_drain(c, 0);
+			atomic_fetch_add_explicit(&c->pages_moved, 1,
+			    memory_order_relaxed);
+			*done = true;
+			return true;
 		}
-	slab_undrain(&c->slab, page);
+		if (c->drain.at == PASSES * k->per_page) {
+			set_drain(c, 0);
+			slab_undrain(&c->slab, page);
+			return true;
+		}
+		clear_chunk(c, class_id,
+		    first +
+			c->drain.at++ % k->per_page * (k->chunk_size >> shift),
+		    now);
+	}
 	return false;
+}
+
+/* To its end.  The page's last chunk may be freed by anybody, so that is asked
+ * before each step, and once more at last. */
+static bool
+finish(struct cache *c, uint32_t now)
+{
+	bool done = false;
+
+	while (drain_of(c) != 0)
+		go_on(c, UINT32_MAX, now, &done);
+	return done;
 }
 
 bool
@@ -229,49 +255,35 @@ room_take_page(struct cache *c, unsigned class_id, uint32_t now)
 	bool done = false;
 
 	pthread_mutex_lock(&c->moving);
+	finish(c, now);
 	for (unsigned n = 0; n < PAGES_TRIED && !done; n++) {
 		uint32_t page = slab_pick_page(&c->slab, class_id);
 
 		if (page == ARENA_NONE)
 			break;
-		done = empty_page(c, class_id, page, now);
+		done = begin(c, class_id, page) && finish(c, now);
 	}
 	pthread_mutex_unlock(&c->moving);
 	return done;
 }
 
-/* Free chunks of the class, in pages. */
-static uint64_t
-spare_pages(const struct cache *c, unsigned class_id)
+void
+room_step(struct cache *c, unsigned giver, unsigned taker, uint32_t now)
 {
-	const struct slab_class *k = &c->slab.classes[class_id];
-	uint64_t all = (uint64_t)k->pages * k->per_page, used = k->used;
+	uint32_t page;
+	bool done;
 
-	return all > used ? (all - used) / k->per_page : 0;
-}
-
-/* The class to take a page from, of those not tried yet; 0 if none is left. */
-static unsigned
-choose_giver(const struct cache *c, unsigned for_class, const bool *tried)
-{
-	uint64_t best = 0;
-	unsigned giver = 0;
-
-	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
-		uint64_t score = room_score(c, k);
-
-		if (tried[k] || k == for_class || c->slab.classes[k].pages == 0)
-			continue;
-		if (spare_pages(c, k) > 0)
-			score = UINT64_MAX;
-		else if (c->policy.no_evictions)
-			continue;
-		if (score > best) {
-			best = score;
-			giver = k;
-		}
+	if (pthread_mutex_trylock(&c->moving) != 0)
+		return;
+	if (drain_of(c) == 0 && giver != 0) {
+		page = slab_pick_page(&c->slab, giver);
+		if (page != ARENA_NONE && begin(c, giver, page))
+			atomic_store_explicit(&c->turns[taker], 0,
+			    memory_order_relaxed);
 	}
-	return giver;
+	if (drain_of(c) != 0)
+		go_on(c, STEP, now, &done);
+	pthread_mutex_unlock(&c->moving);
 }
 
 bool
@@ -280,7 +292,7 @@ room_steal(struct cache *c, unsigned for_class, uint32_t now)
 	bool tried[CACHE_CLASSES] = { false };
 	unsigned giver;
 
-	while ((giver = choose_giver(c, for_class, tried)) != 0) {
+	while ((giver = level_giver(c, for_class, tried)) != 0) {
 		if (room_take_page(c, giver, now))
 			return true;
 		tried[giver] = true;
@@ -305,8 +317,7 @@ evict_anywhere(struct cache *c, unsigned class_id, uint32_t now)
 		lock_acquire(&s->lock);
 		h = shard_evict(s, class_id, now, 0);
 		if (h != 0)
-			room_note_age(c, class_id,
-			    s->lru[class_id].evicted_time);
+			level_note(c, s, class_id, now);
 		lock_release(&s->lock);
 		if (h != 0)
 			return h;
@@ -337,6 +348,9 @@ room_wait(struct cache *c, struct shard *s, struct room *room, uint32_t now)
 	lock_release(&s->lock);
 	if (room->chunk != 0)
 		slab_free(&c->slab, room->chunk);
+	if (room->giver != 0)
+		room_step(c, room->giver, room->class_id, now);
+	room->giver = 0;
 	room->chunk = room_make(c, room->class_id, now);
 	lock_acquire(&s->lock);
 	if (room->chunk == 0)

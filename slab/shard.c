@@ -168,7 +168,8 @@ enum shard_death
 shard_bury(struct shard *s, struct shard_place *place)
 {
 	enum shard_death death = item_epoch(place->it) != s->epoch ?
-	    SHARD_FLUSHED : SHARD_EXPIRED;
+	    SHARD_FLUSHED :
+	    SHARD_EXPIRED;
 
 	shard_remove(s, place);
 	place->it = NULL;
@@ -221,6 +222,7 @@ shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 	struct lru *l = &s->lru[class_id];
 	struct lru_scene scene = shard_scene(s, now);
 	struct shard_place place;
+	uint64_t hash;
 	bool found;
 
 	scene.keep = keep;
@@ -228,8 +230,12 @@ shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 	if (place.h == 0)
 		return 0;
 	place.it = slab_at(s->slab, place.h);
-	found = probe_for(s, shard_hash_at(s, place.h), &place);
+	hash = shard_hash_at(s, place.h);
+	found = probe_for(s, hash, &place);
 	assert(found);
+	if ((place.it->bits & ITEM_QUEUE) != CACHE_WARM &&
+	    !shard_is_dead(s, place.it, now))
+		ghosts_add(&s->ghosts, hash, s->items);
 	l->counts.direct_reclaims++;
 	s->pulls++;
 	shard_count_end(s, class_id, place.it, now);
@@ -238,7 +244,7 @@ shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 	if (item_is_large(place.it)) {
 		/* A dead one at the tail may be pinned. */
 		if (atomic_load_explicit(&item_large(place.it)->refs,
-		    memory_order_acquire) > 1) {
+			memory_order_acquire) > 1) {
 			let_go(s, place.h, place.it);
 			return 0;
 		}
@@ -362,6 +368,7 @@ shard_check(struct shard *s)
 	uint32_t epochs[ITEM_EPOCHS] = { 0 };
 
 	index_check(&s->index);
+	ghosts_check(&s->ghosts);
 	for (unsigned k = 0; k < CACHE_CLASSES; k++) {
 		lru_check(&s->lru[k], &s->slab->arena);
 		items += lru_items(&s->lru[k]);

@@ -19,6 +19,7 @@
 #define SLAB_SHARD_H
 
 #include "slab/evicted.h"
+#include "slab/ghost.h"
 #include "slab/hash.h"
 #include "slab/index.h"
 #include "slab/lock.h"
@@ -35,6 +36,7 @@ struct shard {
 	uint32_t pulls; /* evictions made by callers in need */
 	uint32_t epoch_items[ITEM_EPOCHS];
 	struct lru lru[CACHE_CLASSES];
+	struct ghosts ghosts;	 /* of what left probation unread */
 	struct evicted *evicted; /* NULL: nobody wants to know */
 	/* ... to here; fixed after shard_init(): */
 	struct slab *slab;
@@ -167,8 +169,8 @@ enum shard_death shard_bury(struct shard *, struct shard_place *);
 
 /* A new deadline, and nothing else. */
 static inline void
-shard_touch(struct shard *s, const struct shard_place *place,
-    uint32_t deadline, uint32_t now)
+shard_touch(struct shard *s, const struct shard_place *place, uint32_t deadline,
+    uint32_t now)
 {
 	struct lru_scene scene = shard_scene(s, now);
 

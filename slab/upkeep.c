@@ -8,93 +8,66 @@ enum {
 	SWEEP_PAGES = 512,   /* looked through per call */
 	SWEEP_FOUND = 4096,  /* dead items removed per call */
 	SHRINK_PAGES = 16,
-	EVEN_PAGES = 16,
-	MANY = 256,	     /* so many dead: come again soon */
+	MANY = 256, /* so many dead: come again soon */
 };
 
 /* ------------------------------------------------------------ queues */
 
-/* Also notes how old the tails are, and what was evicted: see even_out(). */
+struct tails {
+	uint64_t ages[CACHE_CLASSES], evicted[CACHE_CLASSES];
+	unsigned shards[CACHE_CLASSES];
+};
+
+/* Also notes how old the tails are, and what was evicted. */
 static bool
-balance_shard(struct shard *s, uint32_t now, uint32_t *ages,
-    uint64_t *evicted)
+balance_shard(struct shard *s, uint32_t now, struct tails *t)
 {
 	struct lru_scene scene = shard_scene(s, now);
 	unsigned left = BALANCE_MOVES;
 
 	for (unsigned k = 1; k <= s->slab->nclasses; k++) {
 		struct lru *l = &s->lru[k];
-		uint32_t age;
 
-		evicted[k] += l->counts.evicted;
+		t->evicted[k] += l->counts.evicted;
 		if (lru_items(l) == 0)
 			continue;
 		if (left > 0)
 			left -= lru_balance(l, &scene, left);
-		age = lru_age(l, scene.arena, CACHE_COLD, now);
-		if (age > ages[k])
-			ages[k] = age;
+		t->ages[k] += level_tail(s, k, now);
+		t->shards[k]++;
 	}
 	return left == 0;
 }
 
+/* A class that evicts notes its ages by itself. */
 static bool
-balance(struct cache *c, uint32_t now, uint64_t *evicted)
+balance(struct cache *c, uint32_t now)
 {
-	uint32_t ages[CACHE_CLASSES] = { 0 };
+	struct tails t = { 0 };
 	bool more = false;
 
 	for (unsigned i = 0; i < c->nshards; i++) {
 		struct shard *s = &c->shards[i];
 
 		lock_acquire(&s->lock);
-		more |= balance_shard(s, now, ages, evicted);
+		more |= balance_shard(s, now, &t);
 		lock_release(&s->lock);
 	}
 	for (unsigned k = 1; k <= c->slab.nclasses; k++)
-		room_note_age(c, k, ages[k]);
+		if (t.evicted[k] == c->evicted[k])
+			level_poll(c, k, t.ages[k], t.shards[k]);
+	memcpy(c->evicted, t.evicted, sizeof(c->evicted));
 	return more;
 }
 
 /* ------------------------------------------------------------ pages */
-
-/* A class that evicts what is younger than what another one keeps gets pages
- * from it. */
-static void
-even_out(struct cache *c, uint32_t now, const uint64_t *evicted)
-{
-	unsigned taker = 0, giver = 0;
-	uint64_t wish, min = UINT64_MAX, max = 0;
-
-	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
-		uint64_t score = room_score(c, k);
-
-		if (evicted[k] > c->evicted[k] && score < min) {
-			min = score;
-			taker = k;
-		}
-		if (c->slab.classes[k].pages > 1 && score > max) {
-			max = score;
-			giver = k;
-		}
-	}
-	if (taker != 0 && giver != 0 && giver != taker && max > min + min / 2) {
-		wish = (evicted[taker] - c->evicted[taker]) /
-		    c->slab.classes[taker].per_page / 4 + 1;
-		for (unsigned n = 0; n < wish && n < EVEN_PAGES; n++)
-			if (!room_take_page(c, giver, now))
-				break;
-	}
-	memcpy(c->evicted, evicted, sizeof(c->evicted));
-}
 
 /* After the limit was lowered, and when the index has grown. */
 static bool
 shrink(struct cache *c, uint32_t now)
 {
 	for (unsigned n = 0; n < SHRINK_PAGES; n++)
-		if (arena_excess(&c->slab.arena) == 0 ||
-		    !room_steal(c, 0, now))
+		if (arena_excess(&c->slab.arena) == 0 || !room_steal(c, 0, now))
 			return false;
 	return arena_excess(&c->slab.arena) > 0;
 }
@@ -139,8 +112,8 @@ static unsigned
 sweep_page(struct cache *c, uint32_t now, unsigned max)
 {
 	const struct arena *a = &c->slab.arena;
-	handle first = (handle)c->sweep_page <<
-	    (ARENA_PAGE_SHIFT - a->unit_shift);
+	handle first = (handle)c->sweep_page
+	    << (ARENA_PAGE_SHIFT - a->unit_shift);
 	unsigned k = arena_class_of(a, first), found = 0, checked = 0;
 	uint32_t step = c->slab.classes[k].chunk_size >> a->unit_shift;
 	uint32_t i;
@@ -148,15 +121,16 @@ sweep_page(struct cache *c, uint32_t now, unsigned max)
 	if (k == 0)
 		return 0;
 	for (i = c->sweep_chunk; i < c->slab.classes[k].per_page &&
-	    found < max && arena_class_of(a, first) == k; i++) {
+	     found < max && arena_class_of(a, first) == k;
+	     i++) {
 		struct chunk_peek peek = room_peek(c, first + i * step);
 
 		if ((peek.state & ITEM_STATE_MASK) != ITEM_LINKED)
 			continue;
 		checked++;
 		if (seems_dead(c, peek, now))
-			found += remove_dead(c, k, first + i * step,
-			    peek.shard, now);
+			found += remove_dead(c, k, first + i * step, peek.shard,
+			    now);
 	}
 	c->sweep_chunk = found == max ? i : 0;
 	atomic_fetch_add_explicit(&c->checked[k], checked,
@@ -187,13 +161,12 @@ sweep(struct cache *c, uint32_t now)
 bool
 cache_upkeep(struct cache *c, uint32_t now)
 {
-	uint64_t evicted[CACHE_CLASSES] = { 0 };
 	bool more;
 
 	flush_due(c, now);
-	more = balance(c, now, evicted);
+	more = balance(c, now);
 	more |= sweep(c, now);
-	even_out(c, now, evicted);
+	room_step(c, 0, 0, now);
 	more |= shrink(c, now);
 	return more;
 }

@@ -8,6 +8,8 @@
 	X(slab)                                                               \
 	X(index)                                                              \
 	X(lru)                                                                \
+	X(ghost)                                                              \
+	X(level)                                                              \
 	X(cache)                                                              \
 	X(meta_semantics)                                                     \
 	X(large)                                                              \

@@ -33,7 +33,8 @@ setup(void)
 	memset(&lru, 0, sizeof(lru));
 	arena = (struct arena){ .base = memory, .unit_shift = 3 };
 	lru_policy_init(&policy, &(struct cache_config){ 0 });
-	scene = (struct lru_scene){ .arena = &arena, .policy = &policy,
+	scene = (struct lru_scene){ .arena = &arena,
+		.policy = &policy,
 		.now = 100 };
 }
 
@@ -139,7 +140,7 @@ START_TEST(balance_follows_activity)
 	for (unsigned n = 0; n < 10; n++)
 		add(n, CACHE_HOT);
 	item(nth(3))->bits |= ITEM_ACTIVE;
-	/* Shares: at most two of ten in HOT, but for a handful. */
+	/* At most a third in HOT, but for a handful. */
 	ck_assert_uint_eq(lru_balance(&lru, &scene, 1000), 6);
 	lru_check(&lru, &arena);
 	ck_assert_uint_eq(lru.queues[CACHE_HOT].items, 4);
@@ -155,8 +156,9 @@ START_TEST(shares_of_many)
 {
 	for (unsigned n = 0; n < 40; n++)
 		add(n, CACHE_HOT);
-	ck_assert_uint_eq(lru_balance(&lru, &scene, 1000), 32);
-	ck_assert_uint_eq(lru.queues[CACHE_HOT].items, 8);
+	/* HOT may be a third of probation: 20 of the 60 that WARM leaves */
+	ck_assert_uint_eq(lru_balance(&lru, &scene, 1000), 27);
+	ck_assert_uint_eq(lru.queues[CACHE_HOT].items, 13);
 }
 END_TEST
 
@@ -185,33 +187,88 @@ START_TEST(idle_items_sink)
 	add(20, CACHE_HOT);
 	add(21, CACHE_WARM);
 	ck_assert_uint_eq(lru_balance(&lru, &scene, 100), 0);
-	/* idle 10 is more than 0.2 of COLD's 10, and less than twice that */
+	/* idle 10 is more than 0.2 of COLD's 10; WARM only goes round */
 	scene.now = 110;
 	ck_assert_uint_eq(lru_balance(&lru, &scene, 100), 1);
 	ck_assert_uint_eq(queue_of(20), CACHE_COLD);
 	ck_assert_uint_eq(queue_of(21), CACHE_WARM);
-	/* COLD is young again: then WARM is too old */
-	for (unsigned n = 0; n < 18; n++)
-		item(nth(n))->accessed = 109;
-	item(nth(20))->accessed = 109;
-	ck_assert_uint_eq(lru_balance(&lru, &scene, 100), 1);
-	ck_assert_uint_eq(queue_of(21), CACHE_COLD);
 }
 END_TEST
 
 START_TEST(warm_gives_second_chances)
 {
-	for (unsigned n = 0; n < 5; n++)
+	for (unsigned n = 0; n < 19; n++)
 		add(n, CACHE_WARM);
-	for (unsigned n = 10; n < 15; n++)
-		add(n, CACHE_COLD);
+	add(30, CACHE_COLD);
+	/* Probation has no more than its tenth: so WARM's tail, and that one
+	 * is active and goes round. */
 	item(nth(0))->bits |= ITEM_ACTIVE;
-	/* One too many in WARM; the tail is active and goes round. */
-	ck_assert_uint_eq(lru_balance(&lru, &scene, 100), 2);
+	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(1));
 	ck_assert_uint_eq(lru.counts.moves_within_lru, 1);
 	ck_assert_uint_eq(queue_of(0), CACHE_WARM);
 	ck_assert_uint_eq(lru.queues[CACHE_WARM].newest, nth(0));
-	ck_assert_uint_eq(queue_of(1), CACHE_COLD);
+	ck_assert_uint_eq(item(nth(0))->bits & ITEM_ACTIVE, 0);
+	lru_check(&lru, &arena);
+}
+END_TEST
+
+START_TEST(probation_goes_before_warm)
+{
+	for (unsigned n = 0; n < 17; n++)
+		add(n, CACHE_WARM);
+	for (unsigned n = 30; n < 33; n++)
+		add(n, CACHE_COLD);
+	/* 3 of 20 */
+	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(30));
+	lru_drop(&lru, &arena, nth(30));
+	/* 2 of 19 */
+	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(31));
+	lru_drop(&lru, &arena, nth(31));
+	/* 1 of 18 */
+	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(0));
+	/* shares are the operator's: what they leave is COLD's, by four */
+	policy.warm_pct = 75;
+	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(32));
+}
+END_TEST
+
+START_TEST(one_hit_leads_out_of_probation)
+{
+	for (unsigned n = 0; n < 20; n++)
+		add(n, CACHE_COLD);
+	lru_hit(&lru, &scene, nth(0), item(nth(0)));
+	ck_assert_uint_eq(queue_of(0), CACHE_COLD);
+	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(1));
+	ck_assert_uint_eq(queue_of(0), CACHE_WARM);
+	ck_assert_uint_eq(lru.counts.moves_to_warm, 1);
+	/* and there the next one counts at once */
+	ck_assert_uint_eq(item(nth(0))->bits & ITEM_ACTIVE, 0);
+	lru_hit(&lru, &scene, nth(0), item(nth(0)));
+	ck_assert_uint_ne(item(nth(0))->bits & ITEM_ACTIVE, 0);
+	/* even of an item that was never read before, a returned ghost */
+	lru_hit(&lru, &scene, nth(40), item(add(40, CACHE_WARM)));
+	ck_assert_uint_eq(item(nth(40))->bits,
+	    CACHE_WARM | ITEM_FETCHED | ITEM_ACTIVE);
+}
+END_TEST
+
+START_TEST(a_scan_leaves_warm_alone)
+{
+	handle h;
+
+	for (unsigned n = 0; n < 30; n++)
+		add(n, CACHE_WARM);
+	for (unsigned n = 0; n < 5; n++)
+		add(30 + n, CACHE_HOT);
+	for (unsigned n = 0; n < 1000; n++) {
+		h = lru_victim(&lru, &scene);
+		ck_assert_uint_ge(h, nth(30));
+		lru_drop(&lru, &arena, h);
+		item(h)->bits = 0;
+		lru_push(&lru, &arena, h, CACHE_HOT);
+	}
+	ck_assert_uint_eq(lru.queues[CACHE_WARM].items, 30);
+	lru_check(&lru, &arena);
 }
 END_TEST
 
@@ -344,6 +401,9 @@ lru_suite(void)
 	tcase_add_test(t, balance_is_bounded);
 	tcase_add_test(t, idle_items_sink);
 	tcase_add_test(t, warm_gives_second_chances);
+	tcase_add_test(t, probation_goes_before_warm);
+	tcase_add_test(t, one_hit_leads_out_of_probation);
+	tcase_add_test(t, a_scan_leaves_warm_alone);
 	tcase_add_test(t, the_victim_is_colds_tail);
 	tcase_add_test(t, somebody_always_goes);
 	tcase_add_test(t, the_dead_go_first);

@@ -1,0 +1,179 @@
+/* test_level.c - slab/level.c and room.c: pages go where they earn most. */
+#include "tests/slab/caches.h"
+
+static char text[4096];
+static uint64_t state;
+
+static void
+setup(void)
+{
+	memset(text, 'x', sizeof(text));
+	state = 88172645463325252u;
+	open_with(&(struct cache_config){ .memory_limit = 8 * MB, .seed = 5 });
+}
+
+/* Look-aside: read, and store if it is not there. */
+static bool
+ask(unsigned n, uint32_t nvalue)
+{
+	struct cache_put p = { .value = text, .nvalue = nvalue };
+	char name[16];
+	struct cache_key k;
+
+	snprintf(name, sizeof(name), "key%u", n);
+	k = key(name);
+	if (cache_get(c, &w, &k, &(struct cache_want){ .no_value = true },
+		&view) == CACHE_FOUND)
+		return true;
+	must(cache_store(c, &w, &k, &p, &view) == CACHE_STORED);
+	return false;
+}
+
+/* n of them, drawn from so many; a second for every thousand. */
+static unsigned
+ask_many(unsigned n, unsigned from, unsigned of, uint32_t nvalue)
+{
+	unsigned hits = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (i % 1000 == 0) {
+			w.now++;
+			cache_upkeep(c, w.now);
+		}
+		hits += ask(from + (unsigned)(rnd(&state) % of), nvalue);
+	}
+	return hits;
+}
+
+static uint64_t
+pages_of(uint32_t nvalue)
+{
+	struct cache_class_stats s;
+
+	cache_class_stats(c, slab_class_for(&c->slab, 32 + 10 + nvalue), w.now,
+	    &s);
+	return s.pages;
+}
+
+/* 64 a page; 8 MB hold 7800 of them, or 70 000 small ones. */
+START_TEST(pages_follow_a_shift)
+{
+	unsigned before, after;
+
+	ask_many(200000, 100000, 50000, 64);
+	ck_assert_uint_gt(pages_of(64), 80);
+	before = pages_of(900);
+	ck_assert_uint_lt(before, 20);
+	/* the new working set would fit; the old one is asked for no more */
+	ask_many(6000, 200000, 6000, 900);
+	ck_assert_uint_gt(pages_of(900), 30);
+	ask_many(60000, 200000, 6000, 900);
+	after = ask_many(6000, 200000, 6000, 900);
+	ck_assert_uint_gt(pages_of(900), 80);
+	ck_assert_uint_gt(after, 6000 * 9 / 10);
+	ck_assert_uint_gt(stats().pages_moved, 30);
+}
+END_TEST
+
+START_TEST(nothing_moves_between_equals)
+{
+	uint64_t before;
+
+	for (unsigned i = 0; i < 200; i++) {
+		ask_many(500, 100000, 30000, 200);
+		ask_many(500, 200000, 30000, 230);
+		if (i == 100)
+			before = stats().pages_moved;
+	}
+	ck_assert_uint_gt(stats().sum.evicted, 10000);
+	ck_assert_uint_le(stats().pages_moved - before, 12);
+}
+END_TEST
+
+/* A page that was begun is ended without anybody's need. */
+START_TEST(upkeep_ends_what_was_begun)
+{
+	unsigned k = slab_class_for(&c->slab, 32 + 10 + 64);
+	uint64_t before;
+
+	ask_many(300000, 100000, 90000, 64);
+	ck_assert_uint_eq(c->drain.class_id, 0);
+	before = pages_of(64);
+	room_step(c, k, 0, w.now);
+	ck_assert_uint_eq(c->drain.class_id, k);
+	cache_check(c);
+	for (unsigned i = 0; i < 100 && c->drain.class_id != 0; i++)
+		cache_upkeep(c, w.now);
+	ck_assert_uint_eq(c->drain.class_id, 0);
+	ck_assert_uint_eq(pages_of(64), before - 1);
+}
+END_TEST
+
+/* One step is bounded: a page of small chunks takes several. */
+START_TEST(a_step_is_bounded)
+{
+	unsigned k = slab_class_for(&c->slab, 32 + 10 + 8), steps = 0;
+
+	ask_many(500000, 100000, 200000, 8);
+	do {
+		room_step(c, k, 0, w.now);
+		steps++;
+	} while (c->drain.class_id != 0 && steps < 1000);
+	ck_assert_uint_gt(steps, c->slab.classes[k].per_page / 128);
+	ck_assert_uint_lt(steps, 100);
+}
+END_TEST
+
+START_TEST(without_evictions_nothing_is_due)
+{
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = MB,
+	    .seed = 5,
+	    .no_evictions = true });
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert_uint_eq(level_due(c, 5), 0);
+}
+END_TEST
+
+START_TEST(who_comes_back_is_warm)
+{
+	struct cache_key k;
+
+	/* Fill it with what is read twice, then pass others through. */
+	for (unsigned n = 0; n < 3; n++)
+		for (unsigned i = 0; i < 20000; i++)
+			ask(i, 300);
+	ask(1000000, 300);
+	for (unsigned i = 0; i < 20000; i++)
+		ask(2000000 + i, 300);
+	k = key("key1000000");
+	ck_assert_int_eq(look("key1000000"), CACHE_NOT_FOUND);
+	ask(1000000, 300);
+	ck_assert_int_eq(cache_get(c, &w, &k,
+			     &(struct cache_want){ .no_value = true,
+				 .no_bump = true },
+			     &view),
+	    CACHE_FOUND);
+	ck_assert_int_eq(view.queue, CACHE_WARM);
+	ask(3000000, 300);
+	look("key3000000");
+	ck_assert_int_eq(view.queue, CACHE_HOT);
+}
+END_TEST
+
+Suite *
+level_suite(void)
+{
+	Suite *s = suite_create("level");
+	TCase *t = tcase_create("level");
+
+	tcase_add_checked_fixture(t, setup, close_cache);
+	tcase_add_test(t, pages_follow_a_shift);
+	tcase_add_test(t, nothing_moves_between_equals);
+	tcase_add_test(t, upkeep_ends_what_was_begun);
+	tcase_add_test(t, a_step_is_bounded);
+	tcase_add_test(t, without_evictions_nothing_is_due);
+	tcase_add_test(t, who_comes_back_is_warm);
+	suite_add_tcase(s, t);
+	return s;
+}
