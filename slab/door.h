@@ -318,6 +318,8 @@ void level_note(struct cache *, struct shard *, unsigned class_id,
 /* Nothing was for a while: the tails of so many shards are so old together. */
 void level_poll(struct cache *, unsigned class_id, uint64_t sum,
     unsigned shards);
+/* How willingly the class gives a page. */
+uint64_t level_score(const struct cache *, unsigned class_id);
 /* The class to take a page from for another, of those not tried yet (NULL:
  * none was); 0 if none is left. */
 unsigned level_giver(const struct cache *, unsigned for_class,

@@ -67,8 +67,8 @@ level_init(struct cache *c)
  * place; were it for hits alone, in proportion to its size, but then what is
  * large would hardly be kept at all, and bytes count, too.
  */
-static uint64_t
-score(const struct cache *c, unsigned class_id)
+uint64_t
+level_score(const struct cache *c, unsigned class_id)
 {
 	uint32_t age = age_of(c, class_id);
 
@@ -112,7 +112,7 @@ level_giver(const struct cache *c, unsigned for_class, const bool *tried)
 	unsigned giver = 0;
 
 	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
-		uint64_t worth = score(c, k);
+		uint64_t worth = level_score(c, k);
 
 		if (k == for_class || c->slab.classes[k].pages == 0 ||
 		    (tried != NULL && tried[k]))
@@ -135,7 +135,7 @@ gap(const struct cache *c, unsigned giver, unsigned taker)
 {
 	if (has_spare(c, giver))
 		return UINT64_MAX;
-	return score(c, giver) * WORTH / score(c, taker);
+	return level_score(c, giver) * WORTH / level_score(c, taker);
 }
 
 unsigned

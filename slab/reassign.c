@@ -13,7 +13,7 @@ richest(const struct cache *c, unsigned but)
 		    &c->slab.classes[k].pages, memory_order_relaxed);
 
 		if (k != but && pages > 1 &&
-		    (best == 0 || room_score(c, k) > room_score(c, best)))
+		    (best == 0 || level_score(c, k) > level_score(c, best)))
 			best = k;
 	}
 	return best;
