@@ -139,6 +139,8 @@ enum op {
 	    "Auth failure.")                                                  \
 	X(AUTH_CONTINUE, NULL, NULL, 0x21, "")                                \
 	X(AUTH_FAILURE, "CLIENT_ERROR authentication failure", NULL, 0x20,    \
+	    "Auth failure.")                                                  \
+	X(DENIED, "CLIENT_ERROR permission denied", NULL, 0x20,               \
 	    "Auth failure.")
 
 enum status {

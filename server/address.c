@@ -78,7 +78,13 @@ take_tags(const char **text, struct address *a, const char **why)
 			       "serve in clear what you want encrypted";
 			return false;
 		}
-		if (take(text, "proto[")) {
+		if (take(text, "noauth:")) {
+			a->noauth = true;
+			a->auth = false;
+		} else if (take(text, "auth:")) {
+			a->auth = true;
+			a->noauth = false;
+		} else if (take(text, "proto[")) {
 			if (!take_protocol(text, a, why))
 				return false;
 		} else if (take(text, "tag[")) {

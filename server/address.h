@@ -2,6 +2,7 @@
  * address.h - what stands behind -l: addresses and their tags, as text.
  *
  *      127.0.0.1   [::1]:11212   ::1   cache.local:11300   *
+ *      noauth:127.0.0.1   auth:*   (who has to log in; see -Y)
  *      notls:proto[ascii]:tag[api]:10.0.0.1:11211   tag_api_:10.0.0.1
  *
  * Owns:    nothing.
@@ -22,6 +23,7 @@ enum { ADDRESS_HOST_MAX = 255, ADDRESS_TAG_MAX = 8 };
 struct address {
 	char host[ADDRESS_HOST_MAX + 1]; /* empty: all */
 	unsigned port; /* 0: as -p says; CONFIG_PORT_ANY: any */
+	bool auth, noauth; /* it said so */
 	bool has_protocol;
 	enum proto_name protocol;
 	char tag[ADDRESS_TAG_MAX + 1];

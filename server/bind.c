@@ -39,6 +39,7 @@ add_listener(struct listening *all, int fd)
 	l->fd = fd;
 	l->all = all;
 	l->protocol = all->server->config->protocol;
+	l->auth = all->server->auth != NULL;
 	grown[all->count++] = l;
 	return l;
 }
@@ -132,6 +133,8 @@ keep_tcp(struct listening *all, int fd, const struct wish *wish)
 	if (wish->address != NULL) {
 		if (wish->address->has_protocol)
 			l->protocol = wish->address->protocol;
+		if (wish->address->noauth)
+			l->auth = false;
 		memcpy(l->tag, wish->address->tag, sizeof(l->tag));
 	}
 	return CONFIG_RUN;
@@ -198,6 +201,25 @@ bind_wish(struct listening *all, const struct wish *wish)
 	return status;
 }
 
+/* What an address says that the options do not let it; NULL: nothing. */
+static const char *
+contradict(const struct config *config, const struct address *a)
+{
+	bool text = config->auth_file != NULL, sasl = config->sasl;
+
+	if (a->auth && !text && !sasl)
+		return "auth: needs a user file; name it with -Y";
+	if (a->noauth || !a->has_protocol)
+		return NULL;
+	if (a->protocol == PROTO_BINARY && text && !sasl)
+		return "proto[binary]: to log in by the binary protocol alone "
+		       "is SASL; add -S";
+	if (a->protocol == PROTO_TEXT && sasl && !text)
+		return "proto[ascii]: SASL is of the binary protocol; name "
+		       "the user file with -Y";
+	return NULL;
+}
+
 /* -l.  An address without a port has that of -p; with -p 0 that is none. */
 static int
 bind_list(struct listening *all, const struct config *config)
@@ -211,6 +233,11 @@ bind_list(struct listening *all, const struct config *config)
 		int status;
 
 		if (!address_parse(text, n, &a, &why)) {
+			log_error("-l %.*s: %s", (int)n, text, why);
+			return CONFIG_USAGE;
+		}
+		why = contradict(config, &a);
+		if (why != NULL) {
 			log_error("-l %.*s: %s", (int)n, text, why);
 			return CONFIG_USAGE;
 		}
@@ -396,6 +423,8 @@ listen_bind_unix(struct listening *all)
 		return CONFIG_NO_BIND;
 	}
 	l->is_unix = true;
+	if (config->unix_noauth)
+		l->auth = false;
 	snprintf(l->name, sizeof(l->name), "%s", path);
 	return CONFIG_RUN;
 }

@@ -18,6 +18,8 @@
 #include "server/stream.h"
 #include "slab/cache.h"
 
+struct user;
+
 /* A request on its way through a handler.  Values come back: what a handler
  * wants of the session it leaves here. */
 struct call {
@@ -29,6 +31,7 @@ struct call {
 	struct cache_item *reserved; /* holds the value, or req->value does */
 	int fd;	    /* of the client, -1 without: only to be named */
 	bool first; /* nothing that came with the same read was answered */
+	const struct user *user; /* whose keys are bounded, or NULL */
 	/* set by handlers */
 	struct cache_item *pinned; /* the value goes out from here, not dst */
 	struct stream *stream;	   /* the answer goes on with this */

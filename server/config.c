@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/conflict.h"
 #include "server/options.h"
 
 enum { BAD_VALUE = 1, DONE = 0 };
@@ -347,9 +348,25 @@ read_listen(struct reader *r)
 	return CONFIG_RUN;
 }
 
+/* A path, behind a tag of -l's kind. */
+static int
+read_unix(struct reader *r)
+{
+	static const char noauth[] = "noauth:", auth[] = "auth:";
+	struct config *c = r->config;
+
+	c->unix_noauth = strncmp(r->value, noauth, sizeof(noauth) - 1) == 0;
+	if (c->unix_noauth)
+		r->value += sizeof(noauth) - 1;
+	else if (strncmp(r->value, auth, sizeof(auth) - 1) == 0)
+		r->value += sizeof(auth) - 1;
+	return read_text(r);
+}
+
 static int
 read_protocol(struct reader *r)
 {
+	r->config->has_protocol = true;
 	if (strcmp(r->value, "auto") == 0)
 		r->config->protocol = PROTO_AUTO;
 	else if (strcmp(r->value, "ascii") == 0)
@@ -739,32 +756,11 @@ read_argv(struct reader *r, int argc, char **argv)
 	return CONFIG_RUN;
 }
 
-/* What one option alone cannot tell. */
-static int
-check(struct reader *r)
-{
-	const struct config *c = r->config;
-
-	r->row = NULL;
-	if (c->item_max > c->memory_limit / 2)
-		return complain(r, CONFIG_USAGE, "-I %u: an item may take at "
-		    "most half of the memory (-m); lower -I or raise -m",
-		    c->item_max);
-	if (c->hot_lru_pct + c->warm_lru_pct > 80)
-		return complain(r, CONFIG_USAGE, "-o hot_lru_pct=%u,"
-		    "warm_lru_pct=%u: together they may take at most 80 "
-		    "percent", c->hot_lru_pct, c->warm_lru_pct);
-	if (c->port == 0 && c->listen == NULL && c->unix_socket == NULL)
-		return complain(r, CONFIG_USAGE, "-p 0 leaves nothing to "
-		    "listen on; name a unix socket with -s, or an address "
-		    "with its port with -l");
-	return CONFIG_RUN;
-}
-
 int
 config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 {
 	struct reader r = { .config = c, .out = out, .err = err };
+	char conflict[CONFLICT_MAX];
 	int status;
 
 	memset(c, 0, sizeof(*c));
@@ -774,8 +770,8 @@ config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 	set_defaults(&r, suboptions, NSUBOPTIONS);
 	r.defaults = false;
 	status = read_argv(&r, argc, argv);
-	if (status == CONFIG_RUN)
-		status = check(&r);
+	if (status == CONFIG_RUN && conflict_find(c, conflict))
+		status = complain(&r, CONFIG_USAGE, "%s", conflict);
 	if (c->listen != NULL)
 		c->inter = c->listen;
 	else if (c->unix_socket != NULL && !c->has_port)

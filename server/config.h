@@ -67,7 +67,7 @@ struct config {
 	bool disable_dumping;	/* -X */
 	bool disable_watch;	/* -W */
 	bool sasl;		/* -S */
-	const char *auth_file;	/* -Y, or NULL */
+	const char *auth_file;	/* -Y, or NULL: the users */
 
 	/* connections and threads */
 	unsigned threads;	/* -t */
@@ -77,6 +77,7 @@ struct config {
 	unsigned listen_backlog; /* -b */
 	unsigned idle_timeout;	 /* -o, seconds; 0 = never */
 	enum proto_name protocol; /* -B */
+	bool has_protocol;	/* -B was given */
 	unsigned napi_ids;	 /* -N; echoed only */
 
 	/* where */
@@ -86,6 +87,7 @@ struct config {
 	const char *listen;	/* all -l texts joined by commas, or NULL */
 	const char *inter;	/* what stats settings shows of it */
 	const char *unix_socket; /* -s, or NULL */
+	bool unix_noauth;	/* -s noauth:FILE */
 	unsigned unix_mask;	/* -a, the mode of the socket file */
 	bool ssl;		/* -Z */
 

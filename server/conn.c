@@ -8,11 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
+#include "server/login.h"
 #include "server/watch.h"
 
 enum { TURN = 1 << 20 }; /* bytes written before others have their turn */
 
-enum phase { CONN_READING, CONN_BLOCKED, CONN_ENDING };
+enum phase { CONN_READING, CONN_BLOCKED, CONN_WAITING, CONN_ENDING };
 
 struct conn {
 	uv_poll_t poll; /* first: the close callback frees by it */
@@ -23,6 +26,7 @@ struct conn {
 	uint32_t nleft;
 	uint32_t last_request; /* server seconds */
 	struct output *blocked; /* replies that the socket did not take */
+	struct attempt *attempt; /* WAITING: for what becomes of it */
 	int fd;
 	uint8_t phase; /* enum phase; one writer: enter() */
 	bool close_when_sent; /* quit, or refused */
@@ -114,9 +118,23 @@ forget(struct conn *c)
 	conns_missed(c->all);
 }
 
-void
-conn_open(struct conns *all, int fd, enum proto_name proto)
+/* false: no memory. */
+static bool
+guard(struct conn *c, struct auth *auth)
 {
+	struct login *login = login_new(auth, c->fd);
+
+	if (login != NULL)
+		session_guard(&c->session, login);
+	else
+		count_up(&c->all->host->counters.malloc_fails, 1);
+	return login != NULL;
+}
+
+void
+conn_open(struct conns *all, int fd, enum proto_name proto, bool auth)
+{
+	struct server *srv = all->host->server;
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL || uv_poll_init(all->loop, &c->poll, fd) != 0) {
@@ -130,11 +148,15 @@ conn_open(struct conns *all, int fd, enum proto_name proto)
 	c->fd = fd;
 	c->last_request = conns_tick(all);
 	remember(c);
-	session_init(&c->session, proto);
+	session_init(&c->session, auth ? auth_protocol(srv->auth, proto) :
+	    proto);
 	c->session.fd = fd;
 	show(c, CONN_NEW_CMD);
 	tell_watchers(c, NULL);
-	listen_for(c, UV_READABLE);
+	if (auth && !guard(c, srv->auth))
+		conn_close(c, "error");
+	else
+		listen_for(c, UV_READABLE);
 }
 
 static void
@@ -145,6 +167,17 @@ on_closed(uv_handle_t *handle)
 	close(c->fd);
 	forget(c);
 	free(c);
+}
+
+/* Wiped, for there may be a password in it. */
+static void
+drop_left(struct conn *c)
+{
+	if (c->left != NULL && c->session.login != NULL)
+		sodium_memzero(c->left, c->nleft);
+	free(c->left);
+	c->left = NULL;
+	c->nleft = 0;
 }
 
 /* Begins to close; safe to call more than once.  Watchers are told the
@@ -159,11 +192,12 @@ conn_close(struct conn *c, const char *reason)
 	enter(c, CONN_ENDING);
 	tell_watchers(c, reason);
 	show(c, CONN_NONE);
+	if (c->attempt != NULL)
+		hasher_forget(c->attempt);
+	drop_left(c);
 	session_fini(&c->session, h);
 	if (c->blocked != NULL)
 		output_free(&c->blocked, h->cache);
-	free(c->left);
-	c->left = NULL;
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
@@ -233,6 +267,32 @@ block(struct conn *c, const char *in, size_t n)
 	listen_for(c, UV_WRITABLE);
 }
 
+/* ------------------------------------------------------------ logging in */
+
+static void go_on(struct conn *);
+
+static void
+on_verdict(void *arg, struct attempt *attempt)
+{
+	struct conn *c = arg;
+
+	c->attempt = NULL;
+	c->last_request = conns_tick(c->all);
+	session_resume(&c->session, c->all->host, attempt);
+	enter(c, CONN_READING);
+	go_on(c);
+}
+
+/* Nothing is read meanwhile. */
+static void
+await(struct conn *c)
+{
+	enter(c, CONN_WAITING);
+	uv_poll_stop(&c->poll);
+	c->attempt = session_attempt(&c->session);
+	hasher_submit(&c->all->hasher, c->attempt, on_verdict, c);
+}
+
 /* ------------------------------------------------------------ reading */
 
 static uint64_t
@@ -248,17 +308,20 @@ written(const struct conn *c)
  * it returns true the connection reads on.
  */
 static bool
-serve(struct conn *c, const char *in, size_t n)
+serve(struct conn *c, char *in, size_t n)
 {
 	struct host *h = c->all->host;
 	uint64_t before = written(c);
 
 	for (;;) {
+		bool private = session_is_private(&c->session);
 		size_t used;
 		enum session_verdict verdict = session_run(&c->session, h,
 		    in, n, &used);
 		int sent;
 
+		if (private || verdict == SESSION_WAIT)
+			sodium_memzero(in, used);
 		in += used;
 		n -= used;
 		if (verdict == SESSION_DROP) {
@@ -279,8 +342,15 @@ serve(struct conn *c, const char *in, size_t n)
 			conn_close(c, sent < 0 ? "error" : "normal");
 			return false;
 		}
-		if (verdict == SESSION_MORE)
-			return keep(c, in, n);
+		if (verdict == SESSION_MORE || verdict == SESSION_WAIT) {
+			bool kept = keep(c, in, n);
+
+			if (private)
+				sodium_memzero(in, n);
+			if (kept && verdict == SESSION_WAIT)
+				await(c);
+			return kept && verdict == SESSION_MORE;
+		}
 		/* However fast the client reads: a dump, or a thousand
 		 * gets of a megabyte, is not to be all that this worker
 		 * does. */
@@ -349,13 +419,31 @@ on_readable(struct conn *c)
 		return;
 	}
 	count_up(&h->counters.bytes_read, (uint64_t)got);
-	free(c->left);
-	c->left = NULL;
-	c->nleft = 0;
+	drop_left(c);
 	if (have == CONN_INPUT)
 		count_up(&h->counters.conn_yields, 1);
 	if (serve(c, input, have))
 		show(c, shown_state(c));
+}
+
+/* Serves the input that waited, then reads on. */
+static void
+go_on(struct conn *c)
+{
+	char *input = c->all->input;
+	size_t n = c->nleft;
+
+	if (n > 0)
+		memcpy(input, c->left, n);
+	drop_left(c);
+	if (!serve(c, input, n))
+		return;
+	if (c->draining) {
+		conn_close(c, "shutdown");
+		return;
+	}
+	show(c, shown_state(c));
+	listen_for(c, UV_READABLE);
 }
 
 /* The client has read some: send the rest, then serve what waited. */
@@ -363,8 +451,6 @@ static void
 on_writable(struct conn *c)
 {
 	struct host *h = c->all->host;
-	char *input = c->all->input;
-	size_t n = c->nleft;
 	int sent = send_output(c, c->blocked);
 
 	if (sent == 0)
@@ -376,19 +462,10 @@ on_writable(struct conn *c)
 	c->last_request = conns_tick(c->all);
 	output_free(&c->blocked, h->cache);
 	enter(c, CONN_READING);
-	if (n > 0)
-		memcpy(input, c->left, n);
-	free(c->left);
-	c->left = NULL;
-	c->nleft = 0;
-	if (!serve(c, input, n))
-		return;
-	if (c->draining) {
-		conn_close(c, "shutdown");
-		return;
-	}
-	show(c, shown_state(c));
-	listen_for(c, UV_READABLE);
+	if (c->session.waiting)
+		await(c);
+	else
+		go_on(c);
 }
 
 static void
@@ -437,7 +514,7 @@ conns_drain(struct conns *all)
 {
 	for (struct conn *c = all->first; c != NULL; c = c->next) {
 		c->draining = true;
-		if (c->phase == CONN_READING)
+		if (c->phase == CONN_READING || c->phase == CONN_WAITING)
 			conn_close(c, "shutdown");
 	}
 }

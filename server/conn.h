@@ -2,9 +2,11 @@
  * conn.h - a socket and its session: reading, writing, waiting, closing.
  *
  *      READING ──the socket is full──▶ BLOCKED ──drained──▶ READING
+ *      READING ──a password is hashed──▶ WAITING ──verdict──▶ READING
  *      any     ──quit, EOF, error, idle, stop──▶ CLOSING ──▶ freed
  *
  *      READING -> BLOCKED [block]     BLOCKED -> READING [on_writable]
+ *      READING -> WAITING [await]     WAITING -> READING [on_verdict]
  *      any     -> CLOSING [conn_close]
  *
  * Input is read into the worker's buffer, or straight into the item of a
@@ -29,6 +31,7 @@
 
 #include <uv.h>
 
+#include "server/hasher.h"
 #include "server/session.h"
 
 enum {
@@ -44,6 +47,7 @@ struct conns {
 	uv_loop_t *loop;
 	struct host *host;
 	char *input; /* CONN_INPUT bytes, for one read at a time */
+	struct hasher hasher; /* if the server has users */
 	struct conn *first; /* all that are not freed yet */
 	_Atomic unsigned count; /* of any thread; relaxed */
 };
@@ -56,8 +60,9 @@ void conns_missed(struct conns *);
 /* The time of this turn of the loop in server seconds; sets the host's. */
 uint32_t conns_tick(struct conns *);
 
-/* Takes an expected socket over; closes it if there is no memory. */
-void conn_open(struct conns *, int fd, enum proto_name);
+/* Takes an expected socket over; closes it if there is no memory.  auth: the
+ * client has to log in. */
+void conn_open(struct conns *, int fd, enum proto_name, bool auth);
 
 /* The server ends: closes all but those whose replies are still on their way;
  * they close when they are sent. */

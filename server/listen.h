@@ -42,6 +42,7 @@ struct listener {
 	int fd;
 	enum proto_name protocol;
 	bool is_unix;
+	bool auth; /* clients have to log in */
 	char tag[ADDRESS_TAG_MAX + 1];
 	char name[LISTEN_NAME_MAX]; /* 127.0.0.1:11211, [::1]:11211, a path */
 	/* listen.c's own */

@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "server/auth.h"
 #include "server/config.h"
 #include "server/daemon.h"
 #include "server/listen.h"
@@ -80,9 +81,16 @@ on_end(uv_signal_t *handle, int number)
 static void
 on_hangup(uv_signal_t *handle, int number)
 {
-	(void)handle;
+	struct program *p = handle->data;
+	char why[USERS_WHY_MAX];
+
 	(void)number;
-	log_info("SIGHUP: there is nothing to read again");
+	if (p->server.auth == NULL)
+		log_info("SIGHUP: there is nothing to read again");
+	else if (auth_reload(p->server.auth, why))
+		log_info("SIGHUP: the users were read again");
+	else
+		log_error("%s; the users of before stay", why);
 }
 
 static void

@@ -34,7 +34,7 @@ O('p', "port", "<num>", port, port, 0, 65535, "11211", NULL,                  \
 O('U', "udp-port", "<num>", udp_port, udp_port, 0, 65535, NULL,               \
   "UDP is not there yet; leave -U out, or give -U 0",                         \
   "UDP port (default: 0, off)")                                               \
-O('s', "unix-socket", "<file>", text, unix_socket, 0, 0, NULL, NULL,          \
+O('s', "unix-socket", "<file>", unix, unix_socket, 0, 0, NULL, NULL,          \
   "unix socket; instead of TCP unless -l or -p is given, too")                \
 O('a', "unix-mask", "<mask>", mode, unix_mask, 0, 0777, "700", NULL,          \
   "access mode of the unix socket, octal")                                    \
@@ -81,12 +81,10 @@ O('X', "disable-dumping", NULL, on, disable_dumping, 0, 0, NULL, NULL,        \
   "refuse cachedump, metadump, mgdump, stats detail")                         \
 O('W', "disable-watch", NULL, on, disable_watch, 0, 0, NULL, NULL,            \
   "refuse watch")                                                             \
-O('S', "enable-sasl", NULL, refused, sasl, 0, 0, NULL,                        \
-  "SASL is not there yet, and slabd will not serve without the "              \
-  "passwords that you asked for", "SASL authentication")                      \
-O('Y', "auth-file", "<file>", refused, auth_file, 0, 0, NULL,                 \
-  "password files are not there yet, and slabd will not serve without the "   \
-  "passwords that you asked for", "text authentication")                      \
+O('S', "enable-sasl", NULL, on, sasl, 0, 0, NULL, NULL,                       \
+  "clients log in by SASL, PLAIN or SCRAM-SHA-256")                           \
+O('Y', "auth-file", "<file>", text, auth_file, 0, 0, NULL, NULL,              \
+  "clients log in; the users are in this file (slabd-passwd)")                \
 O('Z', "enable-ssl", NULL, refused, ssl, 0, 0, NULL,                          \
   "TLS is not there yet, and slabd will not serve in clear what you want "    \
   "encrypted", "TLS")                                                         \

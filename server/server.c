@@ -5,9 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/runtime.h"
+#include "server/auth.h"
 #include "server/detail.h"
 #include "server/host.h"
+#include "server/runtime.h"
 #include "server/watch.h"
 
 enum { SECONDS_30_DAYS = 60 * 60 * 24 * 30 };
@@ -86,6 +87,16 @@ server_init(struct server *srv, const struct config *config, const char **why)
 		server_fini(srv);
 		return -1;
 	}
+	if (auth_is_wanted(config)) {
+		_Static_assert((int)SERVER_WHY_MAX >= (int)USERS_WHY_MAX,
+		    "a sentence");
+		*why = srv->why;
+		srv->auth = auth_new(config, srv->why);
+		if (srv->auth == NULL) {
+			server_fini(srv);
+			return -1;
+		}
+	}
 	if (config->detail_enabled)
 		atomic_store(&srv->observing, OBSERVE_DETAIL);
 	host_random(&seed, sizeof(seed));
@@ -110,6 +121,8 @@ server_fini(struct server *srv)
 		detail_free(&srv->detail);
 	if (srv->runtime != NULL)
 		runtime_free(&srv->runtime);
+	if (srv->auth != NULL)
+		auth_free(&srv->auth);
 	free(srv->conns);
 	free(srv->hosts);
 	srv->conns = NULL;

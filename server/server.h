@@ -18,6 +18,7 @@
 #include "server/config.h"
 #include "slab/cache.h"
 
+struct auth;
 struct runtime;
 struct detail;
 struct host;
@@ -54,6 +55,8 @@ struct conn_info {
 	_Atomic uint32_t last_request; /* server seconds */
 };
 
+enum { SERVER_WHY_MAX = 512 };
+
 struct server {
 	/* fixed after server_init() */
 	const struct config *config;
@@ -68,6 +71,8 @@ struct server {
 	struct runtime *runtime;   /* what commands change while serving */
 	struct detail *detail; /* per-prefix counts */
 	struct watch *watch;   /* the watchers */
+	struct auth *auth;     /* NULL: nobody has to log in */
+	char why[SERVER_WHY_MAX]; /* server_init(): what it says, if long */
 	/* any thread, relaxed */
 	_Atomic unsigned observing; /* enum observing */
 	_Atomic int verbosity;

@@ -7,7 +7,9 @@
 
 #include "proto/plain.h"
 #include "server/command.h"
+#include "server/login.h"
 #include "server/note.h"
+#include "server/rights.h"
 
 /* A request whose value is still arriving, or is being thrown away. */
 struct held {
@@ -48,6 +50,12 @@ session_init(struct session *s, enum proto_name proto)
 	parser_init(&s->parser, proto);
 }
 
+void
+session_guard(struct session *s, struct login *login)
+{
+	s->login = login;
+}
+
 static void
 enter(struct session *s, enum session_phase phase)
 {
@@ -74,6 +82,9 @@ session_fini(struct session *s, struct host *h)
 		s->stream->end(s->stream, h);
 		s->stream = NULL;
 	}
+	s->user = NULL;
+	if (s->login != NULL)
+		login_free(&s->login);
 }
 
 /* ------------------------------------------------------------ replies */
@@ -122,6 +133,7 @@ run_request(struct session *s, struct host *h, struct request *req,
 		.reserved = reserved,
 		.fd = s->fd,
 		.first = s->fresh,
+		.user = s->user,
 	};
 	struct result res;
 
@@ -233,9 +245,12 @@ begin_value(struct session *s, struct host *h, struct request *req,
 	struct cache_key key = cache_key(h->cache, req->key, req->nkey);
 	struct cache_item *item = NULL;
 	struct held *held;
-	enum status problem;
+	enum status problem = STATUS_FOUND;
 
-	problem = command_reserve(h, req, &key, &item);
+	if (s->user != NULL)
+		problem = rights_check(s->user, req);
+	if (problem == STATUS_FOUND)
+		problem = command_reserve(h, req, &key, &item);
 	if (problem != STATUS_STORED) {
 		if (atomic_load_explicit(&h->server->observing,
 		    memory_order_relaxed) & OBSERVE_MUTATIONS)
@@ -382,8 +397,6 @@ takes_value(enum op op)
 {
 	enum command_shape shape = COMMANDS[op].shape;
 
-	if (op == OP_SASL_AUTH || op == OP_SASL_STEP)
-		return true;
 	return shape == SHAPE_STORE || shape == SHAPE_CAS ||
 	    shape == SHAPE_MSET;
 }
@@ -450,10 +463,41 @@ look_ahead(struct host *h, unsigned n)
 	cache_look_ahead(h->cache, h->keys, n);
 }
 
+/* What a step on the way in leads to. */
+static void
+heed_login(struct session *s, enum login_verdict verdict)
+{
+	s->user = login_restricted(s->login);
+	s->waiting = verdict == LOGIN_WAIT;
+	s->closing |= verdict == LOGIN_CLOSE || verdict == LOGIN_DROP;
+}
+
+/* All that has no short way: what somebody observes, what the user may not,
+ * and what most requests are not. */
+static void
+run_checked(struct session *s, struct host *h, struct request *req,
+    const struct cache_key *key)
+{
+	bool sasl = req->op >= OP_SASL_LIST && req->op <= OP_SASL_STEP;
+	enum status status = STATUS_FOUND;
+
+	if (s->login != NULL && sasl) {
+		heed_login(s, login_sasl(s->login, h, req));
+		return;
+	}
+	if (s->user != NULL)
+		status = rights_check(s->user, req);
+	if (status == STATUS_FOUND)
+		run_request(s, h, req, key, NULL);
+	else
+		answer_status(s, h, req, status);
+}
+
 static void
 run_batch(struct session *s, struct host *h, unsigned n)
 {
-	bool unobserved = atomic_load_explicit(&h->server->observing,
+	bool unobserved = s->user == NULL &&
+	    atomic_load_explicit(&h->server->observing,
 	    memory_order_relaxed) == 0;
 
 	look_ahead(h, n);
@@ -469,7 +513,7 @@ run_batch(struct session *s, struct host *h, unsigned n)
 		else if (unobserved && req->op == OP_SET)
 			command_write(h, s->parser.proto, req, &h->keys[i]);
 		else
-			run_request(s, h, req, &h->keys[i], NULL);
+			run_checked(s, h, req, &h->keys[i]);
 		s->fresh = false;
 	}
 }
@@ -488,6 +532,10 @@ serve(struct session *s, struct host *h, const char *in, size_t n,
 	*used += b.used;
 	if (s->closing)
 		return true;
+	if (s->waiting) {
+		*verdict = SESSION_WAIT;
+		return false;
+	}
 	switch (b.stop) {
 	case STOP_FULL:
 		return true;
@@ -506,6 +554,48 @@ serve(struct session *s, struct host *h, const char *in, size_t n,
 	}
 	*verdict = SESSION_CLOSE;
 	return held;
+}
+
+/* Likewise, of a client that has to log in. */
+static bool
+serve_login(struct session *s, struct host *h, const char *in, size_t n,
+    size_t *used, enum session_verdict *verdict)
+{
+	size_t len;
+	enum login_verdict v = login_serve(s->login, &s->parser, h, in, n,
+	    &len);
+
+	if (v == LOGIN_MORE || v == LOGIN_DROP) {
+		*verdict = v == LOGIN_MORE ? SESSION_MORE : SESSION_DROP;
+		return false;
+	}
+	*used += len;
+	s->served++;
+	s->fresh = false;
+	heed_login(s, v);
+	*verdict = SESSION_WAIT;
+	return v != LOGIN_WAIT;
+}
+
+bool
+session_is_private(const struct session *s)
+{
+	return s->login != NULL && !login_is_in(s->login);
+}
+
+struct attempt *
+session_attempt(struct session *s)
+{
+	assert(s->waiting);
+	return login_take(s->login);
+}
+
+void
+session_resume(struct session *s, struct host *h, struct attempt *attempt)
+{
+	assert(s->waiting);
+	login_finish(s->login, h, attempt);
+	heed_login(s, LOGIN_DONE);
 }
 
 static bool
@@ -565,8 +655,8 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 			*used += feed_skip(s, h, n - *used);
 			break;
 		case SESSION_HEAD:
-			if (!serve(s, h, in + *used, n - *used, used,
-			    &verdict))
+			if (!(session_is_private(s) ? serve_login : serve)(s,
+			    h, in + *used, n - *used, used, &verdict))
 				return verdict;
 			break;
 		}

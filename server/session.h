@@ -9,6 +9,9 @@
  *      HEAD  -> SKIP   [begin_skip]      SKIP  -> HEAD  [end_skip]
  *      VALUE -> SKIP   never: a value that is refused is refused at its head
  *
+ * Where clients have to log in (login.h), HEAD serves nothing else until they
+ * have.  A password is not checked here: the session says WAIT meanwhile.
+ *
  * session_run() takes the input that has arrived, serves as many requests as
  * it holds, a batch at a time, and leaves the replies in the host's output.
  * A large value may instead be read straight into its item: session_sink()
@@ -30,6 +33,10 @@
 #include "server/host.h"
 #include "server/stream.h"
 
+struct attempt;
+struct login;
+struct user;
+
 enum session_phase { SESSION_HEAD, SESSION_VALUE, SESSION_SKIP };
 
 enum session_verdict {
@@ -39,6 +46,8 @@ enum session_verdict {
 			  their turn; then call again */
 	SESSION_CLOSE, /* send the output, then close */
 	SESSION_DROP,  /* close at once, the output is not for sending */
+	SESSION_WAIT,  /* send the output, have session_attempt() worked on,
+			  then session_resume() and call again */
 };
 
 struct session {
@@ -52,14 +61,27 @@ struct session {
 	uint32_t served;    /* requests of this run */
 	struct held *held;  /* VALUE, SKIP */
 	struct stream *stream;
+	struct login *login;	 /* NULL: nobody has to log in */
+	const struct user *user; /* whom something is forbidden to, or NULL */
+	bool waiting;		 /* for what becomes of an attempt */
 };
 
 void session_init(struct session *, enum proto_name);
+/* Before the first byte: the client has to log in.  Takes the login over. */
+void session_guard(struct session *, struct login *);
 /* The client is gone. */
 void session_fini(struct session *, struct host *);
 
 enum session_verdict session_run(struct session *, struct host *,
     const char *in, size_t n, size_t *used);
+
+/* What comes next may hold a password. */
+bool session_is_private(const struct session *);
+
+/* In WAIT: what is to be worked on (auth.h), the caller's from now on; and,
+ * when that is done, back. */
+struct attempt *session_attempt(struct session *);
+void session_resume(struct session *, struct host *, struct attempt *);
 
 /* In VALUE: where the next bytes of the value go, at most max vectors; 0
  * otherwise.  Then say how many bytes came. */

@@ -3,7 +3,7 @@
  *
  * A line per user, as slabd-passwd writes it:
  *
- *      name:$argon2id$... SCRAM-SHA-256$ROUNDS:SALT$STORED:SERVER [rights [prefix...]]
+ *      name:$argon2id$... SCRAM-SHA-256$... [rights [prefix...]]
  *
  * rights are words of read, write, admin with commas between them; without
  * them, all.  Prefixes bound the keys that the user sees and touches.  A line
@@ -36,7 +36,12 @@
 
 struct users;
 
-enum user_rights { USER_READ = 1, USER_WRITE = 2, USER_ADMIN = 4, USER_ALL = 7 };
+enum user_rights {
+	USER_READ = 1,
+	USER_WRITE = 2,
+	USER_ADMIN = 4,
+	USER_ALL = 7
+};
 
 enum {
 	USERS_NAME_MAX = SCRAM_NAME_MAX,

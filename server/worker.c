@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "server/conn.h"
 #include "server/listen.h"
 
@@ -18,6 +20,7 @@ enum {
 struct letter {
 	int fd;
 	enum proto_name proto;
+	bool auth;
 };
 
 struct worker {
@@ -59,7 +62,8 @@ take_letters(struct worker *w)
 	uv_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < n; i++) {
 		if (!w->draining) {
-			conn_open(&w->conns, letters[i].fd, letters[i].proto);
+			conn_open(&w->conns, letters[i].fd, letters[i].proto,
+			    letters[i].auth);
 			continue;
 		}
 		close(letters[i].fd);
@@ -140,6 +144,12 @@ init_loop(struct worker *w)
 		abort();
 	w->mailbox.data = w;
 	w->timer.data = w;
+	if (w->server->auth != NULL) {
+		if (hasher_init(&w->conns.hasher, &w->loop) != 0)
+			abort();
+		/* Passwords pass there. */
+		(void)sodium_mlock(w->input, sizeof(w->input));
+	}
 	if (w->server->config->idle_timeout > 0)
 		uv_timer_start(&w->timer, on_idle_check, IDLE_CHECK_MS,
 		    IDLE_CHECK_MS);
@@ -199,7 +209,8 @@ worker_adopt(struct worker *w, int fd, const struct listener *listener)
 	taken = grow_letters(w);
 	if (taken)
 		w->letters[w->nletters++] =
-		    (struct letter){ fd, listener->protocol };
+		    (struct letter){ fd, listener->protocol,
+			listener->auth };
 	uv_mutex_unlock(&w->lock);
 	if (!taken) {
 		close(fd);
@@ -231,6 +242,10 @@ worker_free(struct worker **wp)
 	int busy;
 
 	*wp = NULL;
+	if (w->server->auth != NULL) {
+		hasher_fini(&w->conns.hasher);
+		(void)sodium_munlock(w->input, sizeof(w->input));
+	}
 	uv_close((uv_handle_t *)&w->mailbox, NULL);
 	uv_close((uv_handle_t *)&w->timer, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);

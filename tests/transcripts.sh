@@ -18,9 +18,6 @@ mkdir -p $TMP
 
 # FILE: NAME (* for all of a file)
 cat >$TMP/gaps <<'END'
-ascii-auth-1.txt: *
-ascii-auth-2.txt: *
-sasl-1.txt: *
 udp-1.txt: *
 shutdown-1.txt: memory file: contents survive SIGUSR1
 END

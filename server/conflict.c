@@ -1,0 +1,51 @@
+/* conflict.c - see conflict.h. */
+#include "server/conflict.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+__attribute__((format(printf, 2, 3))) static bool
+say(char *text, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, CONFLICT_MAX, format, args);
+	va_end(args);
+	return true;
+}
+
+/* -S is of the binary protocol, -Y of text: each must have its own. */
+static bool
+find_in_auth(const struct config *c, char *text)
+{
+	bool file = c->auth_file != NULL;
+
+	if (!c->has_protocol)
+		return false;
+	if (c->sasl && (c->protocol == PROTO_TEXT ||
+	    (c->protocol == PROTO_AUTO && !file)))
+		return say(text, "-S: SASL is of the binary protocol, and -B "
+		    "chooses another; leave -B out");
+	if (file && !c->sasl && c->protocol == PROTO_BINARY)
+		return say(text, "-Y: to log in by the binary protocol alone "
+		    "is SASL; add -S, or leave -B out");
+	return false;
+}
+
+bool
+conflict_find(const struct config *c, char text[CONFLICT_MAX])
+{
+	if (c->item_max > c->memory_limit / 2)
+		return say(text, "-I %u: an item may take at most half of the "
+		    "memory (-m); lower -I or raise -m", c->item_max);
+	if (c->hot_lru_pct + c->warm_lru_pct > 80)
+		return say(text, "-o hot_lru_pct=%u,warm_lru_pct=%u: together "
+		    "they may take at most 80 percent", c->hot_lru_pct,
+		    c->warm_lru_pct);
+	if (c->port == 0 && c->listen == NULL && c->unix_socket == NULL)
+		return say(text, "-p 0 leaves nothing to listen on; name a "
+		    "unix socket with -s, or an address with its port with "
+		    "-l");
+	return find_in_auth(c, text);
+}
