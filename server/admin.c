@@ -8,7 +8,9 @@
 
 #include "proto/token.h"
 #include "server/dump.h"
+#include "server/flush.h"
 #include "server/runtime.h"
+#include "server/users.h"
 #include "server/watch.h"
 #include "server/words.h"
 
@@ -87,8 +89,14 @@ cmd_flush_all(struct call *call, struct result *res)
 	}
 	at = server_deadline(h->server, h->caller.now, exptime);
 	/* memcached flushes one tick before the delay is over. */
-	cache_flush(h->cache, &h->caller, at <= h->caller.now + 1 ? 0 :
-	    at - 1);
+	at = at <= h->caller.now + 1 ? 0 : at - 1;
+	if (call->user != NULL && call->user->nprefixes > 0) {
+		call->stream = flush_new(call, at);
+		res->status = call->stream != NULL ? STATUS_NOTHING :
+		    STATUS_NO_MEMORY;
+		return;
+	}
+	cache_flush(h->cache, &h->caller, at);
 	res->status = STATUS_OK;
 }
 
@@ -525,7 +533,8 @@ crawler_dump(struct call *call, const struct word *words, unsigned n,
 		words_say(res, "BADCLASS invalid class id\r\n");
 	} else if (call->req->quiet) {
 		res->status = STATUS_NOTHING;
-	} else if ((stream = dump_new(form, classes)) == NULL) {
+	} else if ((stream = dump_new(form, classes,
+	    call->user)) == NULL) {
 		count_up(&call->host->counters.malloc_fails, 1);
 		res->status = STATUS_NO_MEMORY;
 	} else {

@@ -9,6 +9,7 @@
 #include "proto/token.h"
 #include "server/stats.h"
 #include "server/uri.h"
+#include "server/users.h"
 #include "server/words.h"
 
 enum {
@@ -25,6 +26,7 @@ _Static_assert((int)STEP_ITEMS >= (int)CACHE_WALK_LEAST,
 struct dump {
 	struct stream stream;
 	enum dump_form form;
+	const struct user *user;
 	uint64_t classes;
 	uint64_t place; /* of cache_walk() */
 	bool begun;
@@ -79,6 +81,12 @@ put_mg(char *out, const struct cache_listed *it)
 	return put_text(out + it->nkey, "\r\n");
 }
 
+static bool
+is_shown(const struct user *user, const struct cache_listed *it)
+{
+	return user == NULL || user_covers(user, it->key, it->nkey);
+}
+
 static enum stream_state
 step_dump(struct stream *stream, struct host *h)
 {
@@ -94,7 +102,8 @@ step_dump(struct stream *stream, struct host *h)
 	for (size_t i = 0; i < n; i++) {
 		const struct cache_listed *it = &d->list[i];
 
-		if (!(d->classes >> it->class_id & 1))
+		if (!(d->classes >> it->class_id & 1) ||
+		    !is_shown(d->user, it))
 			continue;
 		out = d->form == DUMP_MG ? put_mg(out, it) :
 		    put_meta(out, it, h->server);
@@ -114,7 +123,7 @@ end_dump(struct stream *stream, struct host *h)
 }
 
 struct stream *
-dump_new(enum dump_form form, uint64_t classes)
+dump_new(enum dump_form form, uint64_t classes, const struct user *user)
 {
 	struct dump *d = malloc(sizeof(*d));
 
@@ -122,6 +131,7 @@ dump_new(enum dump_form form, uint64_t classes)
 		return NULL;
 	d->stream = (struct stream){ step_dump, end_dump };
 	d->form = form;
+	d->user = user;
 	d->classes = classes;
 	d->place = 0;
 	d->begun = false;
@@ -153,11 +163,15 @@ put_listed(struct answer *a, const struct cache_listed *it,
 }
 
 static void
-list_class(struct call *call, struct answer *a, unsigned class_id, size_t max)
+list_class(struct call *call, struct answer *a, unsigned class_id,
+    size_t items, size_t limit)
 {
 	struct host *h = call->host;
+	/* Of somebody's own, any may be among the last. */
+	size_t most = call->user != NULL ? CACHEDUMP_ITEMS : limit;
+	size_t max = items < most ? items : most;
 	struct cache_listed *list = malloc(max * sizeof(*list));
-	size_t n;
+	size_t n, shown = 0;
 
 	if (list == NULL) {
 		a->failed = true;
@@ -165,9 +179,14 @@ list_class(struct call *call, struct answer *a, unsigned class_id, size_t max)
 	}
 	n = cache_list_class(h->cache, class_id, h->caller.now, true, list,
 	    max);
-	for (size_t i = 0; i < n && a->used < CACHEDUMP_BYTES; i++)
+	for (size_t i = 0; i < n && shown < limit &&
+	    a->used < CACHEDUMP_BYTES; i++) {
+		if (!is_shown(call->user, &list[i]))
+			continue;
+		shown++;
 		if (!list[i].binary_key)
 			put_listed(a, &list[i], h->server);
+	}
 	free(list);
 }
 
@@ -203,8 +222,7 @@ stats_cachedump(struct call *call, struct result *res)
 		limit = CACHEDUMP_ITEMS;
 	if (class_id > 0 && cache_class_stats(h->cache, class_id,
 	    h->caller.now, &stats) && stats.items > 0)
-		list_class(call, &a, class_id, stats.items < limit ?
-		    stats.items : limit);
+		list_class(call, &a, class_id, stats.items, limit);
 	answer_end(&a);
 	answer_send(&a, call, res);
 }

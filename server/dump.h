@@ -14,12 +14,15 @@
 
 #include "server/stream.h"
 
+struct user;
+
 enum dump_form {
 	DUMP_META, /* key=... exp=... a line */
 	DUMP_MG,   /* mg key */
 };
 
-/* Bit n of classes: the items of class n. */
-struct stream *dump_new(enum dump_form, uint64_t classes);
+/* Bit n of classes: the items of class n.  Not NULL: only keys of that user. */
+struct stream *dump_new(enum dump_form, uint64_t classes,
+    const struct user *);
 
 #endif
