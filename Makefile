@@ -6,6 +6,7 @@
 #     slab/*.c   -> libslab.a
 #     proto/*.c  -> libproto.a
 #     server/*.c -> slabd; all but main.c also -> libserver.a, for tests
+#     passwd/*.c -> slabd-passwd
 #
 # Flavours live side by side: build/ (release), build/asan (address and
 # undefined), build/tsan (thread), build/fuzz (clang, libFuzzer).
@@ -116,6 +117,7 @@ ALL_LDFLAGS := $(CFLAGS) $(FLAVOUR_CFLAGS) -pie -pthread \
 # ----------------------------------------------------------------- sources
 SLAB    := $(patsubst %.c,$(B)/%.o,$(wildcard slab/*.c))
 PROTO   := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
+PASSWD  := $(patsubst %.c,$(B)/%.o,$(wildcard passwd/*.c))
 SERVER  := $(patsubst %.c,$(B)/%.o,$(wildcard server/*.c))
 LIBSERVER := $(filter-out $(B)/server/main.o,$(SERVER))
 T_SLAB  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/slab/*.c))
@@ -126,7 +128,7 @@ FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst bench/%.c,%,$(shell grep -ls '^main[[:punct:]]' bench/*.c))
 L_BENCH := $(filter-out $(BENCH:%=$(B)/bench/%.o),\
 	$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
-OBJECTS := $(SLAB) $(PROTO) $(SERVER) $(T_SLAB) $(T_PROTO) $(T_SERVER) \
+OBJECTS := $(SLAB) $(PROTO) $(SERVER) $(PASSWD) $(T_SLAB) $(T_PROTO) $(T_SERVER) \
 	$(FUZZ:%=$(B)/tests/fuzz/%.o) $(B)/tests/fuzz/replay.o \
 	$(BENCH:%=$(B)/bench/%.o) $(L_BENCH)
 UNIT    := $(if $(T_SLAB),$(B)/test-slab) $(if $(T_PROTO),$(B)/test-proto) \
@@ -156,7 +158,7 @@ endif
 .SECONDARY:
 .SUFFIXES:
 
-all: $(B)/slabd # build/slabd
+all: $(B)/slabd $(B)/slabd-passwd # build/slabd, build/slabd-passwd
 
 run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
 	$(call need,$(RUN_PACKAGES),run)
@@ -193,12 +195,12 @@ lint: # the rules that a compiler cannot see
 
 format: # rewrite the sources in style
 	$(call need,$(FORMAT_PACKAGES),$@)
-	@find bench proto server slab tests -name '*.[ch]' | \
+	@find bench passwd proto server slab tests -name '*.[ch]' | \
 		xargs clang-format -i
 
 format-check: # say which sources are not in style
 	$(call need,$(FORMAT_PACKAGES),$@)
-	@find bench proto server slab tests -name '*.[ch]' | \
+	@find bench passwd proto server slab tests -name '*.[ch]' | \
 		xargs clang-format --dry-run --Werror
 
 fuzz: # each fuzz target for T seconds (T=30)
@@ -226,6 +228,7 @@ benches: $(BENCH:%=$(B)/bench/%)
 install: all # into PREFIX (/usr/local), under DESTDIR
 	install -d '$(DESTDIR)$(BINDIR)'
 	install -m 755 $(B)/slabd '$(DESTDIR)$(BINDIR)/slabd'
+	install -m 755 $(B)/slabd-passwd '$(DESTDIR)$(BINDIR)/slabd-passwd'
 	@for m in $(MANPAGES); do \
 		d='$(DESTDIR)$(MANDIR)'/man$${m##*.}; \
 		echo "install -m 644 $$m $$d/"; \
@@ -233,7 +236,7 @@ install: all # into PREFIX (/usr/local), under DESTDIR
 	done
 
 uninstall: # what install put there
-	rm -f '$(DESTDIR)$(BINDIR)/slabd'
+	rm -f '$(DESTDIR)$(BINDIR)/slabd' '$(DESTDIR)$(BINDIR)/slabd-passwd'
 	@for m in $(MANPAGES); do \
 		f='$(DESTDIR)$(MANDIR)'/man$${m##*.}/$${m##*/}; \
 		echo "rm -f $$f"; rm -f "$$f"; \
@@ -254,7 +257,7 @@ libs:
 		echo "slabd: on Debian, as root:  apt-get install $(RUN_PACKAGES)"; \
 		exit 1; }
 
-$(SERVER): | libs
+$(SERVER) $(PASSWD): | libs
 $(B)/tests/%.o: TEST_CFLAGS = $(CHECK_FLAGS)
 
 # A stamp changes only when its text does, so objects are rebuilt when flags
@@ -285,6 +288,10 @@ $(B)/lib%.a: $(B)/sources
 link = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 $(B)/slabd: $(SERVER) $(B)/libproto.a $(B)/libslab.a
+	$(say) LD $@
+	$(link) $(LIB_LIBS)
+
+$(B)/slabd-passwd: $(PASSWD) $(B)/libserver.a
 	$(say) LD $@
 	$(link) $(LIB_LIBS)
 

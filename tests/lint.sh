@@ -80,7 +80,7 @@ floors_have_no_cycles()
 # Every header compiles by itself.
 headers_stand_alone()
 {
-	for h in $(sources slab proto server | grep 'h$'); do
+	for h in $(sources slab proto server passwd | grep 'h$'); do
 		echo "#include \"$h\"" | $CC $CFLAGS -Wall -Wextra -Werror \
 		    -fsyntax-only -x c - || echo "$h does not stand alone"
 	done
@@ -89,7 +89,7 @@ headers_stand_alone()
 # Every header says who owns what, who may call, what fails, what it costs.
 headers_are_manuals()
 {
-	for h in $(sources slab proto server | grep 'h$'); do
+	for h in $(sources slab proto server passwd | grep 'h$'); do
 		for w in Owns Threads Fails Cost; do
 			grep -q "^ \* $w:" "$h" || echo "$h: no line $w:"
 		done
@@ -99,7 +99,7 @@ headers_are_manuals()
 # A .c file begins by saying what it is.
 sources_say_what_they_are()
 {
-	for c in $(sources slab proto server bench tests | grep 'c$'); do
+	for c in $(sources slab proto server passwd bench tests | grep 'c$'); do
 		head -n 2 "$c" | grep -q "${c##*/} - " ||
 		    echo "$c: the first line is not /* ${c##*/} - ... */"
 	done
@@ -117,12 +117,12 @@ functions_are_short()
 			printf "%s:%d: %s() has %d lines, %d at most\n",
 			    FILENAME, from, name, FNR - from - 1, most
 		inside = 0
-	}' $(sources slab proto server)
+	}' $(sources slab proto server passwd)
 }
 
 files_are_short()
 {
-	for f in $(sources slab proto server bench tests); do
+	for f in $(sources slab proto server passwd bench tests); do
 		n=$(wc -l <"$f")
 		[ "$n" -le $FILE_LINES ] ||
 		    echo "$f has $n lines, $FILE_LINES at most"
@@ -132,7 +132,7 @@ files_are_short()
 # Asserts ship.
 asserts_ship()
 {
-	grep -n 'NDEBUG' $(sources slab proto server tests bench) Makefile
+	grep -n 'NDEBUG' $(sources slab proto server passwd tests bench) Makefile
 	return 0
 }
 
@@ -140,14 +140,14 @@ asserts_ship()
 no_unsafe_functions()
 {
 	grep -nE '(^|[^a-z_])(strcpy|strcat|sprintf|vsprintf|gets|strtok|strncpy|strncat|atoi|atol|alloca|localtime|gmtime|ctime|asctime)\(' \
-	    $(sources slab proto server)
+	    $(sources slab proto server passwd)
 	return 0
 }
 
 # Lines fit 80 columns (tabs are 8), tabs indent, nothing trails.
 lines_fit()
 {
-	for f in $(sources slab proto server tests); do
+	for f in $(sources slab proto server passwd tests); do
 		expand "$f" | LC_ALL=C.UTF-8 grep -nE '^.{81,}' |
 		    cut -d: -f1 | sed "s|^|$f: more than 80 columns in line |"
 		grep -nE '[[:space:]]+$' "$f" | cut -d: -f1 |
@@ -160,7 +160,7 @@ lines_fit()
 # What gcc lets pass by default.
 compiles_without_warnings()
 {
-	for c in $(sources slab proto server | grep 'c$'); do
+	for c in $(sources slab proto server passwd | grep 'c$'); do
 		$CC $CFLAGS -Wall -Wextra -Wstrict-prototypes \
 		    -Wmissing-prototypes -Werror -fsyntax-only "$c" 2>&1
 	done
