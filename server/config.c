@@ -309,15 +309,6 @@ read_port(struct reader *r)
 }
 
 static int
-read_udp_port(struct reader *r)
-{
-	if (strcmp(r->value, "0") != 0)
-		return read_refused(r);
-	store(r, 0);
-	return CONFIG_RUN;
-}
-
-static int
 read_mode(struct reader *r)
 {
 	unsigned long value;
@@ -556,7 +547,7 @@ print_row(FILE *out, const struct row *row)
 	fprintf(out, "  %-28s ", head);
 	if (row->note == NULL)
 		fprintf(out, "%s", row->help);
-	else if (row->read == read_refused || row->read == read_udp_port)
+	else if (row->read == read_refused)
 		fprintf(out, "%s: not there yet, refused", row->help);
 	else
 		fprintf(out, "%s: accepted, no effect", row->help);
@@ -619,8 +610,7 @@ read_row(struct reader *r, const struct row *row, const char *value)
 	r->row = row;
 	r->value = value;
 	status = row->read(r);
-	if (status == CONFIG_RUN && row->note != NULL &&
-	    row->read != read_udp_port)
+	if (status == CONFIG_RUN && row->note != NULL)
 		complain(r, 0, "accepted, no effect: %s", row->note);
 	return status;
 }
@@ -770,6 +760,9 @@ config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 	set_defaults(&r, suboptions, NSUBOPTIONS);
 	r.defaults = false;
 	status = read_argv(&r, argc, argv);
+	/* As memcached has it: one number for both, unless both are given. */
+	if (c->udp_port != 0 && !c->has_port)
+		c->port = c->udp_port;
 	if (status == CONFIG_RUN && conflict_find(c, conflict))
 		status = complain(&r, CONFIG_USAGE, "%s", conflict);
 	if (c->listen != NULL)

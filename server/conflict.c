@@ -47,5 +47,8 @@ conflict_find(const struct config *c, char text[CONFLICT_MAX])
 		return say(text, "-p 0 leaves nothing to listen on; name a "
 		    "unix socket with -s, or an address with its port with "
 		    "-l");
+	if (c->udp_port != 0 && (c->sasl || c->auth_file != NULL))
+		return say(text, "-U %u: nobody can log in by UDP; leave -U "
+		    "out, or serve without -S and -Y", c->udp_port);
 	return find_in_auth(c, text);
 }

@@ -16,6 +16,7 @@
 #include "server/listen.h"
 #include "server/log.h"
 #include "server/server.h"
+#include "server/udp.h"
 #include "server/worker.h"
 
 enum {
@@ -30,6 +31,7 @@ struct program {
 	struct daemon daemon;
 	struct server server;
 	struct listening *listening;
+	struct udp *udp; /* NULL without -U */
 	struct worker **workers;
 	unsigned nworkers;
 	uv_loop_t loop;
@@ -56,6 +58,7 @@ static void
 end_loop(struct program *p)
 {
 	listen_stop(p->listening);
+	udp_stop(p->udp);
 	uv_close((uv_handle_t *)&p->upkeep, NULL);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
@@ -113,6 +116,7 @@ start_loop(struct program *p)
 	p->upkeep.data = p;
 	uv_timer_start(&p->upkeep, on_upkeep, UPKEEP_MS, 0);
 	listen_start(p->listening, &p->loop, p->workers, p->config.threads);
+	udp_start(p->udp, &p->loop);
 }
 
 /* ------------------------------------------------------------ greeting */
@@ -201,6 +205,8 @@ start(struct program *p)
 	if (status == CONFIG_RUN)
 		status = listen_bind_tcp(p->listening);
 	if (status == CONFIG_RUN)
+		status = udp_bind(&p->server, &p->udp);
+	if (status == CONFIG_RUN)
 		status = daemon_write_pid(&p->daemon, &p->config);
 	if (status == CONFIG_RUN)
 		status = daemon_switch_user(&p->config);
@@ -227,6 +233,7 @@ stop(struct program *p)
 	free(p->workers);
 	if (p->listening != NULL)
 		listen_free(&p->listening);
+	udp_free(&p->udp);
 	server_fini(&p->server);
 	daemon_fini(&p->daemon);
 	config_fini(&p->config);

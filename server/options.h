@@ -31,9 +31,8 @@
 G("network")                                                                  \
 O('p', "port", "<num>", port, port, 0, 65535, "11211", NULL,                  \
   "TCP port; 0: no TCP, -1: any free one")                                    \
-O('U', "udp-port", "<num>", udp_port, udp_port, 0, 65535, NULL,               \
-  "UDP is not there yet; leave -U out, or give -U 0",                         \
-  "UDP port (default: 0, off)")                                               \
+O('U', "udp-port", "<num>", number, udp_port, 0, 65535, "0", NULL,             \
+  "UDP port; 0: off")                                                         \
 O('s', "unix-socket", "<file>", unix, unix_socket, 0, 0, NULL, NULL,          \
   "unix socket; instead of TCP unless -l or -p is given, too")                \
 O('a', "unix-mask", "<mask>", mode, unix_mask, 0, 0777, "700", NULL,          \

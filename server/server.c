@@ -72,7 +72,7 @@ server_init(struct server *srv, const struct config *config, const char **why)
 	srv->nconns = config->conn_limit + SPARE_FDS +
 	    config->threads * WORKER_FDS;
 	srv->conns = calloc(srv->nconns, sizeof(*srv->conns));
-	srv->hosts = calloc(config->threads, sizeof(*srv->hosts));
+	srv->hosts = calloc(config->threads + 1, sizeof(*srv->hosts));
 	if (srv->conns == NULL || srv->hosts == NULL) {
 		*why = "out of memory for the table of connections; "
 		       "lower -c or -t";

@@ -63,7 +63,7 @@ struct server {
 	struct cache *cache;
 	int64_t start_unix; /* the Unix time of second 0 */
 	uint64_t start_ms;  /* the monotonic clock then */
-	struct host **hosts; /* one a worker; their counters are summed */
+	struct host **hosts; /* of workers and UDP; their counters are summed */
 	unsigned nhosts;
 	struct conn_info *conns; /* by fd; one that is beyond, for all that
 				    was inherited, is served but not shown */

@@ -18,7 +18,6 @@ mkdir -p $TMP
 
 # FILE: NAME (* for all of a file)
 cat >$TMP/gaps <<'END'
-udp-1.txt: *
 shutdown-1.txt: memory file: contents survive SIGUSR1
 END
 
