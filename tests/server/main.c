@@ -3,11 +3,16 @@
 #include <stdlib.h>
 
 #define SUITES(X)                                                             \
+	X(auth)                                                               \
 	X(config)                                                             \
 	X(listen)                                                             \
 	X(meta)                                                               \
+	X(rights)                                                             \
+	X(scram)                                                              \
 	X(session)                                                            \
 	X(stats)                                                              \
+	X(throttle)                                                           \
+	X(users)                                                              \
 	X(watch)
 
 #define X(suite) Suite *suite##_suite(void);

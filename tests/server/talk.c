@@ -6,7 +6,22 @@
 
 #include <check.h>
 
+#include "server/login.h"
+
 enum { ARGS_MAX = 32 };
+
+/* A client that just came. */
+static void
+greet(struct talk *t)
+{
+	enum proto_name proto = t->config.protocol;
+
+	if (t->server.auth != NULL)
+		proto = auth_protocol(t->server.auth, proto);
+	session_init(&t->session, proto);
+	if (t->server.auth != NULL)
+		session_guard(&t->session, login_new(t->server.auth, -1));
+}
 
 struct talk *
 talk_new(const char *options)
@@ -29,7 +44,7 @@ talk_new(const char *options)
 	ck_assert_ptr_nonnull(t->host);
 	t->server.hosts[0] = t->host;
 	t->server.nhosts = 1;
-	session_init(&t->session, t->config.protocol);
+	greet(t);
 	t->out = calloc(1, 1);
 	return t;
 }
@@ -53,7 +68,7 @@ void
 talk_again(struct talk *t)
 {
 	session_fini(&t->session, t->host);
-	session_init(&t->session, t->config.protocol);
+	greet(t);
 	t->nin = t->nout = 0;
 	t->out[0] = 0;
 	t->verdict = SESSION_MORE;
@@ -96,7 +111,14 @@ talk_send(struct talk *t, const char *bytes, size_t n)
 		if (t->verdict == SESSION_DROP)
 			output_clear(t->host->out, t->host->cache);
 		collect(t);
-	} while (t->verdict == SESSION_FULL);
+		if (t->verdict == SESSION_WAIT) {
+			struct attempt *a = session_attempt(&t->session);
+
+			attempt_work(a);
+			session_resume(&t->session, t->host, a);
+			collect(t);
+		}
+	} while (t->verdict == SESSION_FULL || t->verdict == SESSION_WAIT);
 	memmove(t->in, t->in + done, t->nin - done);
 	t->nin -= done;
 }
