@@ -50,14 +50,13 @@ arena_unmap(void *p, size_t bytes)
  * expressly.
  */
 void
-arena_map_huge(void *from, void *to)
+arena_map_huge(void *from, void *to, size_t plain)
 {
 	size_t bytes = round_up((size_t)((char *)to - (char *)from), HUGE_SIZE);
 
-	madvise(from, HUGE_SIZE, MADV_NOHUGEPAGE);
-	if (bytes > HUGE_SIZE)
-		madvise((char *)from + HUGE_SIZE, bytes - HUGE_SIZE,
-		    MADV_HUGEPAGE);
+	madvise(from, bytes < plain ? bytes : plain, MADV_NOHUGEPAGE);
+	if (bytes > plain)
+		madvise((char *)from + plain, bytes - plain, MADV_HUGEPAGE);
 }
 
 /* Address space to ask for first: what the handles reach, but no more than a
@@ -89,8 +88,8 @@ map_both(struct arena *a, size_t reserved)
 		arena_unmap(a->base, reserved);
 		return false;
 	}
-	arena_map_huge(a->base, a->base + reserved);
-	arena_map_huge(a->pages, (char *)a->pages + table);
+	arena_map_huge(a->base, a->base + reserved, HUGE_SIZE);
+	arena_map_huge(a->pages, (char *)a->pages + table, HUGE_SIZE);
 	a->reserved = reserved;
 	return true;
 }
@@ -139,15 +138,25 @@ arena_fini(struct arena *a)
 	a->pages = NULL;
 }
 
-/* Pages that may be in use under the limit. */
+/*
+ * Pages that may be in use under the limit.  Of what is charged as much is
+ * spared as memcached takes for its hash table on top of the limit: 5.3 to
+ * 10.7 bytes for each of its items, of which there are seven for ten of ours;
+ * so that resident memory is not above memcached's at the same limit.
+ */
 static uint32_t
 quota(struct arena *a)
 {
 	size_t limit = atomic_load_explicit(&a->limit, memory_order_relaxed);
 	size_t charged = atomic_load_explicit(&a->charged,
 	    memory_order_relaxed);
-	size_t over = charged > limit / 16 ? charged - limit / 16 : 0;
+	size_t spared = charged / 5 * 2, over;
 
+	if (spared > limit / 16)
+		spared = limit / 16;
+	if (spared < limit / 32)
+		spared = limit / 32;
+	over = charged > spared ? charged - spared : 0;
 	return over < limit ? (uint32_t)((limit - over) >> ARENA_PAGE_SHIFT) :
 			      0;
 }

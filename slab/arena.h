@@ -13,8 +13,8 @@
  * are taken, and huge pages are asked for beyond the first 2 MB, so that an
  * empty server stays small.  When the system refuses much address space, less
  * is reserved, down to the limit.  The limit counts pages in use and
- * what is charged on top (the index, beyond what memcached's own hash table
- * would take, one sixteenth of the limit).
+ * what is charged on top (the index and the ghosts, beyond what memcached's own
+ * hash table would take).
  *
  * A handle counts units of 1 << unit_shift bytes: 8 bytes up to 32 GiB of
  * address space, then as much more as 32 bits need.  Chunk sizes are multiples
@@ -46,8 +46,8 @@ enum {
 struct page {
 	_Atomic uint8_t class_id; /* 0 = in no class */
 	_Atomic uint8_t draining; /* being emptied: give nothing out of it */
-	uint16_t used;	     /* chunks not free */
-	handle free;	     /* first free chunk: item_free */
+	uint16_t used;		  /* chunks not free */
+	handle free;		  /* first free chunk: item_free */
 	uint32_t prev, next; /* page numbers, in the list that it stands in */
 };
 
@@ -55,11 +55,11 @@ struct arena {
 	char *base;
 	size_t reserved; /* bytes of address space */
 	unsigned unit_shift;
-	struct page *pages; /* reserved like the arena, touched as used */
-	struct lock lock; /* guards from here ... */
+	struct page *pages;	  /* reserved like the arena, touched as used */
+	struct lock lock;	  /* guards from here ... */
 	_Atomic uint32_t touched; /* pages ever taken are below this one */
-	uint32_t warm_head; /* given back, memory kept; or ARENA_NONE */
-	uint32_t cold_head; /* given back, memory returned */
+	uint32_t warm_head;	  /* given back, memory kept; or ARENA_NONE */
+	uint32_t cold_head;	  /* given back, memory returned */
 	uint32_t nwarm, ncold;
 	/* ... to here; the rest may be read without */
 	_Atomic uint32_t in_use; /* pages in a class */
@@ -92,10 +92,10 @@ void arena_check(struct arena *);
 /*
  * Zeroed address space, aligned to 2 MB and committed as it is touched; NULL
  * if refused.  arena_map_huge() asks for huge pages in [from, to) but for the
- * first 2 MB.  The same bytes go to arena_unmap().
+ * first ones, plain bytes of it.  The same bytes go to arena_unmap().
  */
 void *arena_map(size_t bytes);
-void arena_map_huge(void *from, void *to);
+void arena_map_huge(void *from, void *to, size_t plain);
 void arena_unmap(void *, size_t bytes);
 
 static inline void *

@@ -312,7 +312,7 @@ struct chunk_peek room_peek(const struct cache *, handle);
 void level_init(struct cache *);
 /* How old the class's tail in this shard is, seconds. */
 uint32_t level_tail(struct shard *, unsigned class_id, uint32_t now);
-/* Something of the class was evicted here: notes how old its tail is then. */
+/* Something of the class was evicted here: what does that tell of its age? */
 void level_note(struct cache *, struct shard *, unsigned class_id,
     uint32_t now);
 /* Nothing was for a while: the tails of so many shards are so old together. */

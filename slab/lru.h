@@ -2,22 +2,22 @@
  * lru.h - which item of a size class goes next.
  *
  * Each class of each shard has four queues.  New items enter HOT, and sink
- * from there to COLD: both together are probation, a tenth of the class when
- * memory is short.  Whoever is hit again in HOT, or is found at COLD's tail to
- * have been hit at all, passes to WARM, where all that is worth keeping goes
- * round: at WARM's tail an item that was hit since it came starts anew.  TEMP
- * takes what lives so briefly that it is left to expire.
+ * from there to COLD: both together are probation, a seventh of the class
+ * when memory is short.  Whoever is hit again in HOT, or is found at COLD's
+ * tail to have been hit at all, passes to WARM, where all that is worth
+ * keeping goes round: at WARM's tail an item that was hit since it came
+ * starts anew.  TEMP takes what lives so briefly that it is left to expire.
  *
  *      new --> HOT --active-->  WARM  --> victim
  *               |               ^    ^
  *               v            fetched |
  *              COLD -------------+   |
  *               |                    |
- *               +--> victim --> ghost, if it comes back soon
+ *               +--> victim ...... ghost, if it comes back soon
  *
- * The victim is probation's tail while that is more than its tenth, else
- * WARM's.  What comes back soon after it left probation enters WARM at once.
- * So whatever is read once only, a scan, say, passes through a tenth of the
+ * The victim is probation's tail while that is more than its part, else
+ * WARM's.  What comes back soon after it was evicted enters WARM at once.
+ * So whatever is read once only, a scan, say, passes through a part of the
  * class and leaves the rest alone.  (The idea is S3-FIFO's: J. Yang and
  * others, "FIFO queues are all you need for cache eviction", SOSP 2023; the
  * names of the queues are memcached's.)
@@ -73,6 +73,8 @@ struct lru_queue {
 struct lru {
 	struct lru_queue queues[CACHE_QUEUES];
 	uint32_t evicted_time; /* idle seconds of the last one evicted */
+	uint32_t turnover;     /* idle seconds of the last one that tells */
+	bool tells;	       /* the last one evicted did */
 	uint64_t bytes;	       /* of the items; kept by the shard */
 	struct lru_counts counts;
 };
@@ -170,6 +172,10 @@ lru_is_dead(const struct item *it, unsigned epoch, uint32_t now)
 /* The next to go, still linked: a dead one if a tail is dead, else the COLD
  * tail.  0 if there is none, or none that may go. */
 handle lru_victim(struct lru *, const struct lru_scene *);
+
+/* It is evicted: notes how long it was idle, if that tells how fast the class
+ * turns over.  What leaves a small probation tells nothing. */
+void lru_tell(struct lru *, const struct item *, uint32_t now);
 
 /* Moves what has stood long enough in HOT and WARM, at most max items.
  * Returns how many it moved: max means that there may be more. */

@@ -233,9 +233,11 @@ shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 	hash = shard_hash_at(s, place.h);
 	found = probe_for(s, hash, &place);
 	assert(found);
-	if ((place.it->bits & ITEM_QUEUE) != CACHE_WARM &&
-	    !shard_is_dead(s, place.it, now))
+	l->tells = false;
+	if (!shard_is_dead(s, place.it, now)) {
 		ghosts_add(&s->ghosts, hash, s->items);
+		lru_tell(l, place.it, now);
+	}
 	l->counts.direct_reclaims++;
 	s->pulls++;
 	shard_count_end(s, class_id, place.it, now);

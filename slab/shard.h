@@ -36,7 +36,7 @@ struct shard {
 	uint32_t pulls; /* evictions made by callers in need */
 	uint32_t epoch_items[ITEM_EPOCHS];
 	struct lru lru[CACHE_CLASSES];
-	struct ghosts ghosts;	 /* of what left probation unread */
+	struct ghosts ghosts;	 /* of what was evicted */
 	struct evicted *evicted; /* NULL: nobody wants to know */
 	/* ... to here; fixed after shard_init(): */
 	struct slab *slab;

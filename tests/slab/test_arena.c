@@ -192,16 +192,18 @@ START_TEST(bad_limits)
 }
 END_TEST
 
-/* A sixteenth of the limit is free for the index. */
+/* Two fifths are free for the index, but from a 32nd to a 16th of the limit. */
 START_TEST(charges)
 {
 	open_arena(16 * MB, false);
 	ck_assert_uint_eq(arena_room(&a), 256);
-	arena_charge(&a, MB);
+	arena_charge(&a, MB / 2);
 	ck_assert_uint_eq(arena_room(&a), 256);
 	arena_charge(&a, 1);
 	ck_assert_uint_eq(arena_room(&a), 255);
-	arena_charge(&a, 3 * MB - 1);
+	arena_charge(&a, 3 * MB / 2 - 1);
+	ck_assert_uint_eq(arena_room(&a), 256 - 20);
+	arena_charge(&a, 2 * MB);
 	ck_assert_uint_eq(arena_room(&a), 256 - 48);
 	for (int i = 0; i < 256 - 48; i++)
 		ck_assert_uint_ne(take(), ARENA_NONE);
@@ -211,7 +213,7 @@ START_TEST(charges)
 	arena_charge(&a, 100 * MB); /* more than there is */
 	ck_assert_uint_eq(arena_room(&a), 0);
 	ck_assert_uint_eq(arena_excess(&a), 256 - 48);
-	arena_charge(&a, -104 * (ptrdiff_t)MB);
+	arena_charge(&a, -105 * (ptrdiff_t)MB);
 	ck_assert_uint_eq(arena_room(&a), 48);
 	arena_fini(&a);
 }
@@ -297,7 +299,8 @@ START_TEST(threads)
 	open_arena(MB, true);
 	for (i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, take_and_give,
-		    (void *)(i + 1)), 0);
+				     (void *)(i + 1)),
+		    0);
 	for (i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
 	arena_check(&a);

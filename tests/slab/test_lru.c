@@ -200,7 +200,7 @@ START_TEST(warm_gives_second_chances)
 	for (unsigned n = 0; n < 19; n++)
 		add(n, CACHE_WARM);
 	add(30, CACHE_COLD);
-	/* Probation has no more than its tenth: so WARM's tail, and that one
+	/* Probation has no more than its part: so WARM's tail, and that one
 	 * is active and goes round. */
 	item(nth(0))->bits |= ITEM_ACTIVE;
 	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(1));
@@ -214,21 +214,41 @@ END_TEST
 
 START_TEST(probation_goes_before_warm)
 {
-	for (unsigned n = 0; n < 17; n++)
+	for (unsigned n = 0; n < 16; n++)
 		add(n, CACHE_WARM);
-	for (unsigned n = 30; n < 33; n++)
+	for (unsigned n = 30; n < 34; n++)
 		add(n, CACHE_COLD);
-	/* 3 of 20 */
+	/* 4 of 20, more than 15 % */
 	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(30));
 	lru_drop(&lru, &arena, nth(30));
-	/* 2 of 19 */
+	/* 3 of 19 */
 	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(31));
 	lru_drop(&lru, &arena, nth(31));
-	/* 1 of 18 */
+	/* 2 of 18 */
 	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(0));
-	/* shares are the operator's: what they leave is COLD's, by four */
-	policy.warm_pct = 75;
+	/* shares are the operator's: three eighths of what they leave */
+	policy.warm_pct = 60;
 	ck_assert_uint_eq(lru_victim(&lru, &scene), nth(32));
+}
+END_TEST
+
+START_TEST(what_leaves_a_small_probation_tells_nothing)
+{
+	for (unsigned n = 0; n < 8; n++)
+		add(n, CACHE_WARM);
+	for (unsigned n = 30; n < 34; n++)
+		add(n, CACHE_COLD);
+	lru_tell(&lru, item(nth(0)), 107);
+	ck_assert(lru.tells);
+	ck_assert_uint_eq(lru.turnover, 7);
+	lru_tell(&lru, item(nth(30)), 109);
+	ck_assert(!lru.tells);
+	ck_assert_uint_eq(lru.turnover, 7);
+	for (unsigned n = 0; n < 5; n++)
+		lru_drop(&lru, &arena, nth(n));
+	lru_tell(&lru, item(nth(30)), 109);
+	ck_assert(lru.tells);
+	ck_assert_uint_eq(lru.turnover, 9);
 }
 END_TEST
 
@@ -258,7 +278,7 @@ START_TEST(a_scan_leaves_warm_alone)
 
 	for (unsigned n = 0; n < 30; n++)
 		add(n, CACHE_WARM);
-	for (unsigned n = 0; n < 5; n++)
+	for (unsigned n = 0; n < 7; n++)
 		add(30 + n, CACHE_HOT);
 	for (unsigned n = 0; n < 1000; n++) {
 		h = lru_victim(&lru, &scene);
@@ -402,6 +422,7 @@ lru_suite(void)
 	tcase_add_test(t, idle_items_sink);
 	tcase_add_test(t, warm_gives_second_chances);
 	tcase_add_test(t, probation_goes_before_warm);
+	tcase_add_test(t, what_leaves_a_small_probation_tells_nothing);
 	tcase_add_test(t, one_hit_leads_out_of_probation);
 	tcase_add_test(t, a_scan_leaves_warm_alone);
 	tcase_add_test(t, the_victim_is_colds_tail);
