@@ -25,7 +25,7 @@ if [ ! -f "$RUNNER" ]; then
 	echo "no $RUNNER: nothing to replay"
 	exit 0
 fi
-"$PYTHON" -B "$RUNNER" "$SLABD" -j 8 -v >$TMP/transcripts.out 2>&1
+"$PYTHON" -B "$RUNNER" "$SLABD" -j 4 -v >$TMP/transcripts.out 2>&1
 tail -n 1 $TMP/transcripts.out | grep -q '^[0-9]* passed, [0-9]* failed$' || {
 	cat $TMP/transcripts.out
 	echo "transcripts: 0 passed, 1 failed"
