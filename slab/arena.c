@@ -140,9 +140,10 @@ arena_fini(struct arena *a)
 
 /*
  * Pages that may be in use under the limit.  Of what is charged as much is
- * spared as memcached takes for its hash table on top of the limit: 5.3 to
- * 10.7 bytes for each of its items, of which there are seven for ten of ours;
- * so that resident memory is not above memcached's at the same limit.
+ * spared as memcached takes for its hash table on top of the limit: from 5.3
+ * bytes for each of its items, of which there are seven for ten of ours; so
+ * that resident memory is not above memcached's at the same limit (measured
+ * at 64 and 256 MB; the least, 3/256, is what items of 1000 bytes need).
  */
 static uint32_t
 quota(struct arena *a)
@@ -150,12 +151,12 @@ quota(struct arena *a)
 	size_t limit = atomic_load_explicit(&a->limit, memory_order_relaxed);
 	size_t charged = atomic_load_explicit(&a->charged,
 	    memory_order_relaxed);
-	size_t spared = charged / 5 * 2, over;
+	size_t spared = charged / 3, over;
 
 	if (spared > limit / 16)
 		spared = limit / 16;
-	if (spared < limit / 32)
-		spared = limit / 32;
+	if (spared < limit / 256 * 3)
+		spared = limit / 256 * 3;
 	over = charged > spared ? charged - spared : 0;
 	return over < limit ? (uint32_t)((limit - over) >> ARENA_PAGE_SHIFT) :
 			      0;

@@ -41,10 +41,9 @@ init_ghosts(struct cache *c, size_t limit)
 		n *= 2;
 	c->ghost_bytes = (size_t)n * c->nshards * sizeof(*c->ghosts);
 	c->ghosts = arena_map(c->ghost_bytes);
-	if (c->ghosts != NULL)
-		arena_charge(&c->slab.arena, (ptrdiff_t)c->ghost_bytes);
 	for (unsigned i = 0; i < c->nshards && c->ghosts != NULL; i++)
-		ghosts_init(&c->shards[i].ghosts, c->ghosts + (size_t)n * i, n);
+		ghosts_init(&c->shards[i].ghosts, c->ghosts + (size_t)n * i, n,
+		    &c->slab.arena);
 }
 
 static bool

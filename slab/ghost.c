@@ -8,9 +8,11 @@
 #include "slab/index.h"
 
 void
-ghosts_init(struct ghosts *g, struct ghost_bucket *buckets, uint32_t nmax)
+ghosts_init(struct ghosts *g, struct ghost_bucket *buckets, uint32_t nmax,
+    struct arena *charge)
 {
 	assert((nmax & (nmax - 1)) == 0);
+	g->charge = charge;
 	g->buckets = buckets;
 	g->nmax = buckets != NULL ? nmax : 0;
 	g->n = 0;
@@ -30,6 +32,8 @@ fit(struct ghosts *g, uint64_t items)
 	if (n == g->n)
 		return;
 	memset(g->buckets, 0, (n > g->n ? n : g->n) * sizeof(*g->buckets));
+	arena_charge(g->charge,
+	    ((ptrdiff_t)n - g->n) * (ptrdiff_t)sizeof(*g->buckets));
 	g->n = n;
 }
 

@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "slab/arena.h"
+
 enum { GHOST_SLOTS = 32 };
 
 struct ghost_bucket {
@@ -32,12 +34,14 @@ struct ghost_bucket {
 _Static_assert(sizeof(struct ghost_bucket) == 64, "a cache line");
 
 struct ghosts {
+	struct arena *charge;	      /* for what is in use */
 	struct ghost_bucket *buckets; /* NULL: nothing is remembered */
 	uint32_t nmax;		      /* of them: 0 or a power of two */
 	uint32_t n;		      /* in use: 0 or a power of two */
 };
 
-void ghosts_init(struct ghosts *, struct ghost_bucket *, uint32_t nmax);
+void ghosts_init(struct ghosts *, struct ghost_bucket *, uint32_t nmax,
+    struct arena *charge);
 
 /* Remembers the hash; items is how many there are now. */
 void ghosts_add(struct ghosts *, uint64_t hash, uint64_t items);

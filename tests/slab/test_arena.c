@@ -192,18 +192,18 @@ START_TEST(bad_limits)
 }
 END_TEST
 
-/* Two fifths are free for the index, but from a 32nd to a 16th of the limit. */
+/* A third is free for the index, but from 3/256 to 1/16 of the limit. */
 START_TEST(charges)
 {
 	open_arena(16 * MB, false);
 	ck_assert_uint_eq(arena_room(&a), 256);
-	arena_charge(&a, MB / 2);
+	arena_charge(&a, 3 * MB / 16);
 	ck_assert_uint_eq(arena_room(&a), 256);
 	arena_charge(&a, 1);
 	ck_assert_uint_eq(arena_room(&a), 255);
-	arena_charge(&a, 3 * MB / 2 - 1);
-	ck_assert_uint_eq(arena_room(&a), 256 - 20);
-	arena_charge(&a, 2 * MB);
+	arena_charge(&a, 21 * MB / 16 - 1);
+	ck_assert_uint_eq(arena_room(&a), 256 - 16);
+	arena_charge(&a, 5 * MB / 2);
 	ck_assert_uint_eq(arena_room(&a), 256 - 48);
 	for (int i = 0; i < 256 - 48; i++)
 		ck_assert_uint_ne(take(), ARENA_NONE);

@@ -9,6 +9,7 @@ enum { BUCKETS = 16 };
 
 static struct ghost_bucket table[BUCKETS];
 static struct ghosts ghosts;
+static struct arena arena; /* nothing but its account is used */
 
 static uint64_t
 hash(uint64_t n)
@@ -23,7 +24,8 @@ static void
 setup(void)
 {
 	memset(table, 0, sizeof(table));
-	ghosts_init(&ghosts, table, BUCKETS);
+	arena.charged = 0;
+	ghosts_init(&ghosts, table, BUCKETS, &arena);
 }
 
 START_TEST(remembers_once)
@@ -71,15 +73,17 @@ START_TEST(follows_the_number_of_items)
 	ghosts_add(&ghosts, hash(4), BUCKETS * GHOST_SLOTS / 4);
 	ck_assert_uint_eq(ghosts.n, BUCKETS);
 	ck_assert(ghosts_take(&ghosts, hash(3)));
+	ck_assert_uint_eq(arena.charged, BUCKETS * sizeof(table[0]));
 	ghosts_add(&ghosts, hash(5), 0);
 	ck_assert_uint_eq(ghosts.n, 1);
+	ck_assert_uint_eq(arena.charged, sizeof(table[0]));
 	ghosts_check(&ghosts);
 }
 END_TEST
 
 START_TEST(without_memory_there_are_none)
 {
-	ghosts_init(&ghosts, NULL, BUCKETS);
+	ghosts_init(&ghosts, NULL, BUCKETS, &arena);
 	ghosts_add(&ghosts, hash(1), 10);
 	ck_assert(!ghosts_take(&ghosts, hash(1)));
 	ghosts_check(&ghosts);
