@@ -113,15 +113,16 @@ void lru_replace(struct lru *, const struct lru_scene *, handle);
 static inline void
 lru_mark(struct item *it)
 {
-	unsigned bits = it->bits, more = ITEM_FETCHED;
+	const unsigned both = ITEM_FETCHED | ITEM_ACTIVE;
+	unsigned bits = it->bits;
 
 	_Static_assert(ITEM_ACTIVE == ITEM_FETCHED << 1 &&
 		ITEM_ACTIVE == CACHE_WARM << 3 && !(CACHE_HOT & CACHE_WARM) &&
 		!(CACHE_COLD & CACHE_WARM),
 	    "bits that become another by a shift");
-	more |= (bits & ITEM_FETCHED) << 1 | (bits & CACHE_WARM) << 3;
-	if ((bits & more) != more)
-		it->bits = (uint8_t)(bits | more);
+	if (__builtin_expect((bits & both) != both, 0))
+		it->bits = (uint8_t)(bits | ITEM_FETCHED |
+		    (bits & ITEM_FETCHED) << 1 | (bits & CACHE_WARM) << 3);
 }
 
 /* The item was read. */
