@@ -49,8 +49,9 @@ read_line(char *to, size_t room)
 	return strlen(to) == n;
 }
 
+/* The question is put when it is quiet: what is typed earlier is lost. */
 static bool
-read_silently(char *to, size_t room)
+ask(const char *question, const char *user, char *to, size_t room)
 {
 	struct sigaction old[NSIGNALS];
 	struct sigaction catch = { .sa_handler = on_signal };
@@ -65,6 +66,7 @@ read_silently(char *to, size_t room)
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	fprintf(stderr, "%s %s: ", question, user);
 	ok = read_line(to, room);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);
@@ -83,8 +85,7 @@ ask_twice(const char *user, char *password, size_t room)
 
 	if (again == NULL)
 		return false;
-	fprintf(stderr, "Again, for %s: ", user);
-	if (read_silently(again, room)) {
+	if (ask("Again, for", user, again, room)) {
 		same = strcmp(password, again) == 0;
 		if (!same)
 			fprintf(stderr, "slabd-passwd: that was not the "
@@ -104,8 +105,7 @@ prompt_password(const char *user, bool confirm, char *password, size_t room)
 		    "password, or one that is too long\n");
 		return false;
 	}
-	fprintf(stderr, "Password for %s: ", user);
-	if (!read_silently(password, room)) {
+	if (!ask("Password for", user, password, room)) {
 		fprintf(stderr, "slabd-passwd: no password, or one that is "
 		    "too long\n");
 		return false;

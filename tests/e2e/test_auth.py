@@ -1,0 +1,429 @@
+"""Logging in: real clients, listeners, reloads under load, guessers."""
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+from harness import until
+
+try:
+    import pylibmc
+except ImportError:
+    pylibmc = None
+
+HERE = pathlib.Path(__file__).resolve().parent
+PASSWD = str(pathlib.Path(harness.BINARY).with_name("slabd-passwd"))
+MECHANISM = b"SCRAM-SHA-256"
+
+
+def packet(op, key=b"", value=b"", extras=b"", opaque=7):
+    return struct.pack(">BBHBBHIIQ", 0x80, op, len(key), len(extras), 0, 0,
+                       len(key) + len(extras) + len(value), opaque,
+                       0) + extras + key + value
+
+
+def reply(c):
+    """Status and body."""
+    head = c.read(24)
+    status, n = struct.unpack(">6xHI12x", head)
+    return status, c.read(n)
+
+
+def ask(c, *args, **kw):
+    c.send(packet(*args, **kw))
+    return reply(c)
+
+
+def plain(c, user, password):
+    return ask(c, 0x21, b"PLAIN", b"\0%s\0%s" % (user, password))[0]
+
+
+def text(c, user, password):
+    token = user + b" " + password
+    return c.ask(b"set x 0 0 %d\r\n%s\r\n" % (len(token), token))
+
+
+def passwd(*args, password=None, want=0):
+    p = subprocess.run([PASSWD, *args], input=password or b"",
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=harness.BOUND)
+    if want is not None and p.returncode != want:
+        raise AssertionError("slabd-passwd %s: %d %s" % (
+            " ".join(args), p.returncode, p.stdout))
+    return p.stdout
+
+
+def from_address(server, source):
+    """A connection of another address of this machine."""
+    s = socket.socket()
+    s.settimeout(harness.BOUND)
+    s.bind((source, 0))
+    s.connect(("127.0.0.1", server.port))
+    c = harness.Conn.__new__(harness.Conn)
+    c.sock, c.buf = s, b""
+    return c
+
+
+@unittest.skipIf(harness.ORACLE, "slabd's own user file")
+class Auth(unittest.TestCase):
+    maxDiff = 4000
+
+    def site(self, args=(), users=((b"joe", b"pass word"),), **kw):
+        """A server with a user file of its own, already started."""
+        d = harness.tempfile.mkdtemp(prefix="slabd-users.")
+        self.addCleanup(shutil.rmtree, d, True)
+        self.file = os.path.join(d, "users")
+        for name, password, *options in users:
+            passwd("add", *options, self.file, name.decode(),
+                   password=password + b"\n")
+        s = harness.Server(["-Y", self.file, *args], **kw)
+        self.addCleanup(s.stop)
+        return s
+
+    def connect(self, server, **kw):
+        c = server.connect(**kw)
+        self.addCleanup(c.close)
+        return c
+
+    # ------------------------------------------------------------ clients
+
+    @unittest.skipUnless(shutil.which("memccat"), "libmemcached-tools")
+    def test_libmemcached_tools(self):
+        s = self.site()
+        path = s.path("value")
+        with open(path, "w") as f:
+            f.write("of a file")
+
+        def run(tool, *args, password="pass word"):
+            return subprocess.run(
+                [tool, "--servers=127.0.0.1:%d" % s.port, "--binary",
+                 "--username=joe", "--password=" + password, *args],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, timeout=harness.BOUND)
+        p = run("memccp", path)
+        self.assertEqual(p.returncode, 0, p.stdout)
+        p = run("memccat", "value")
+        self.assertEqual(p.returncode, 0, p.stdout)
+        self.assertIn(b"of a file", p.stdout)
+        self.assertNotEqual(run("memccat", "value",
+                                password="x").returncode, 0)
+
+    @unittest.skipUnless(shutil.which("memccat"), "libmemcached-tools")
+    def test_tools_pick_scram(self):
+        """With nothing else on offer they would fail if they did not."""
+        conf = harness.tempfile.mkdtemp(prefix="slabd-conf.")
+        self.addCleanup(shutil.rmtree, conf, True)
+        with open(os.path.join(conf, "memcached.conf"), "w") as f:
+            f.write("mech_list: scram-sha-256 cram-md5 anonymous\n")
+        s = self.site(env={"SASL_CONF_PATH": conf})
+        c = self.connect(s)
+        self.assertEqual(ask(c, 0x20), (0, MECHANISM))
+        self.assertEqual(plain(c, b"joe", b"pass word"), 0x20)
+        p = subprocess.run(
+            ["memccat", "--servers=127.0.0.1:%d" % s.port, "--binary",
+             "--username=joe", "--password=pass word", "none"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, timeout=harness.BOUND)
+        self.assertNotIn(b"AUTH", p.stdout)
+        with self.connect(s) as c:
+            text(c, b"joe", b"pass word")
+            c.send(b"stats\r\n")
+            self.assertIn(b"STAT auth_errors 1\r\n", c.until(b"END\r\n"))
+
+    @unittest.skipIf(pylibmc is None, "python3-pylibmc")
+    def test_pylibmc(self):
+        s = self.site()
+        c = pylibmc.Client(["127.0.0.1:%d" % s.port], binary=True,
+                           username="joe", password="pass word")
+        self.addCleanup(c.disconnect_all)
+        self.assertTrue(c.set("k", {"a": 1}))
+        self.assertEqual(c.get("k"), {"a": 1})
+        c = pylibmc.Client(["127.0.0.1:%d" % s.port], binary=True,
+                           username="joe", password="wrong")
+        self.addCleanup(c.disconnect_all)
+        with self.assertRaises(pylibmc.Error):
+            c.get("k")
+
+    @unittest.skipUnless(shutil.which("php"), "php-cli, php-memcached")
+    def test_php(self):
+        s = self.site()
+        p = subprocess.run(
+            ["php", str(HERE / "sasl.php"), str(s.port), "joe", "pass word"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=60)
+        self.assertRegex(p.stdout.decode(), r"^ok\b")
+
+    @unittest.skipUnless(shutil.which("memccapable"), "libmemcached-tools")
+    def test_memccapable_where_nobody_logs_in(self):
+        port = harness.free_port()
+        s = self.site(["-l", "noauth:127.0.0.1:%d" % port])
+        p = subprocess.run(
+            ["memccapable", "-b", "-t", "10", "-h", "127.0.0.1", "-p",
+             str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=60)
+        self.assertEqual(p.returncode, 0, p.stdout)
+        self.assertEqual(ask(self.connect(s), 0x0a)[0], 0x20)
+
+    # ------------------------------------------------------------ listeners
+
+    def test_unix_socket_exempt(self):
+        s = self.site(["-s", "noauth:{DIR}/free"])
+        c = harness.Conn(s.path("free"))
+        self.addCleanup(c.close)
+        self.assertEqual(c.ask(b"get k\r\n"), b"END\r\n")
+        self.assertEqual(self.connect(s).ask(b"get k\r\n"),
+                         b"CLIENT_ERROR unauthenticated\r\n")
+
+    def test_unix_socket_is_not_exempt_by_itself(self):
+        s = self.site(["-s", "{DIR}/sock"])
+        c = harness.Conn(s.path("sock"))
+        self.addCleanup(c.close)
+        self.assertEqual(c.ask(b"get k\r\n"),
+                         b"CLIENT_ERROR unauthenticated\r\n")
+        self.assertEqual(text(c, b"joe", b"pass word"), b"STORED\r\n")
+
+    def refused(self, args, status, says, env=None):
+        s = harness.Server(args, wait=False, env=env)
+        self.addCleanup(s.stop)
+        s.start()
+        self.assertEqual(s.wait(), status, s.output())
+        self.assertIn(says, s.output())
+
+    def test_refused_starts(self):
+        self.site()
+        gone = self.file + ".gone"
+        self.refused(["-S"], 1, "MEMCACHED_SASL_PWDB")
+        self.refused(["-Y", gone], 1, gone + ": No such file")
+        self.refused(["-Y", self.file, "-B", "binary"], 64, "-S")
+        self.refused(["-S", "-B", "ascii"], 64, "-S")
+        self.refused(["-Y", self.file, "-U", "11211"], 64, "-U")
+        self.refused(["-S", "-U", "11211"], 64, "-U")
+        self.refused(["-l", "auth:127.0.0.1"], 64, "-Y")
+        self.refused(["-Y", self.file, "-l", "proto[binary]:127.0.0.1"], 64,
+                     "proto[binary]")
+        with open(self.file, "ab") as f:
+            f.write(b"nothing\n")
+        self.refused(["-Y", self.file], 1, self.file + ":4: there is no colon")
+
+    def test_sasl_only_tells_text_clients(self):
+        self.site()
+        s = harness.Server(["-S"], env={"MEMCACHED_SASL_PWDB": self.file})
+        self.addCleanup(s.stop)
+        c = self.connect(s)
+        self.assertRegex(c.ask(b"version\r\n"), b"^CLIENT_ERROR .*binary")
+        self.assertTrue(c.is_closed())
+        self.assertEqual(plain(self.connect(s), b"joe", b"pass word"), 0)
+
+    def test_pwdb_is_followed(self):
+        path = os.path.join(harness.tempfile.mkdtemp(), "pwdb")
+        self.addCleanup(shutil.rmtree, os.path.dirname(path), True)
+
+        def write(line):
+            with open(path + ".new", "w") as f:
+                f.write(line)
+            os.rename(path + ".new", path)
+        write("joe@here:one\n")
+        port = harness.free_port()
+        s = harness.Server(
+            ["-S", "-l", "127.0.0.1:%d,noauth:127.0.0.1:%d" % (
+                harness.free_port(), port)],
+            env={"MEMCACHED_SASL_PWDB": path}, listen=False)
+        self.addCleanup(s.stop)
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        until(listens, "listens")
+        bound = int(s.argv[s.argv.index("-l") + 1].split(",")[0]
+                    .split(":")[1])
+        c = harness.Conn(("127.0.0.1", bound))
+        self.addCleanup(c.close)
+        self.assertEqual(plain(c, b"joe@here", b"one"), 0)
+        write("joe@here:two\n")
+        self.assertEqual(plain(c, b"joe@here", b"one"), 0x20)
+        self.assertEqual(plain(c, b"joe@here", b"two"), 0)
+        write("broken")
+        self.assertEqual(plain(c, b"joe@here", b"two"), 0)
+        self.assertIn("pwdb:1: there is no colon", s.output())
+
+    # ------------------------------------------------------------ reload
+
+    def test_broken_reload(self):
+        s = self.site(["-v"])
+        with open(self.file, "ab") as f:
+            f.write(b"x:y\njoe:z\n")
+        s.signal(signal.SIGHUP)
+        until(lambda: ":5: joe has a line already" in s.output(), "says so")
+        self.assertEqual(text(self.connect(s), b"joe", b"pass word"),
+                         b"STORED\r\n")
+
+    def test_reload_under_load(self):
+        s = self.site(["-t", "4"], users=[(b"joe", b"one")])
+        lines = pathlib.Path(self.file).read_bytes()
+        stop = threading.Event()
+        failures = []
+
+        def log_in(binary):
+            while not stop.is_set():
+                with s.connect() as c:
+                    ok = plain(c, b"joe", b"one") == 0 if binary else \
+                        text(c, b"joe", b"one") == b"STORED\r\n"
+                    if not ok:
+                        failures.append("refused")
+
+        def work():
+            with s.connect() as c:
+                text(c, b"joe", b"one")
+                while not stop.is_set():
+                    if c.ask(b"get k\r\n") != b"END\r\n":
+                        failures.append("dropped")
+
+        threads = [threading.Thread(target=f, args=a) for f, a in
+                   [(log_in, (True,)), (log_in, (False,)),
+                    (log_in, (False,)), (work, ())]]
+        for t in threads:
+            t.start()
+        for i in range(40):
+            extra = b"".join(b"u%d:p%d\n" % (n, i) for n in range(i))
+            with open(self.file + ".next", "wb") as f:
+                f.write(b"broken" if i % 5 == 4 else lines + extra)
+            os.rename(self.file + ".next", self.file)
+            s.signal(signal.SIGHUP)
+            time.sleep(0.01)
+        stop.set()
+        for t in threads:
+            t.join()
+        self.assertEqual(failures, [])
+
+    # ------------------------------------------------------------ hostile
+
+    def test_gone_while_hashing(self):
+        s = self.site()
+        for i in range(60):
+            c = s.connect()
+            c.send(b"set x 0 0 9\r\njoe wrong\r\n" if i % 2 else
+                   packet(0x21, b"PLAIN", b"\0joe\0wrong") + packet(0x0a))
+            (c.reset if i % 3 else c.close)()
+        with from_address(s, "127.0.0.9") as c:
+            self.assertEqual(text(c, b"joe", b"pass word"), b"STORED\r\n")
+
+    def test_stop_while_hashing(self):
+        s = self.site()
+        for i in range(20):
+            self.connect(s).send(b"set x 0 0 9\r\njoe wrong\r\n")
+        # Case.stop() sees that it ends well.
+
+    def test_guessers_starve_nobody(self):
+        s = self.site()
+        inside = from_address(s, "127.0.0.2")
+        self.addCleanup(inside.close)
+        self.assertEqual(text(inside, b"joe", b"pass word"), b"STORED\r\n")
+        guessers = [self.connect(s) for _ in range(200)]
+        for i, c in enumerate(guessers):
+            c.send(b"set x 0 0 9\r\nu%03d wron\r\n" % i)
+        begin = time.monotonic()
+        with from_address(s, "127.0.0.3") as c:
+            self.assertEqual(text(c, b"joe", b"pass word"), b"STORED\r\n")
+        self.assertLess(time.monotonic() - begin, 4)
+        for _ in range(100):
+            self.assertEqual(inside.ask(b"get k\r\n"), b"END\r\n")
+        # Of a crowd that only fails, few were worked on.
+        self.assertLess(int(dict(
+            line.split(" ")[1:] for line in self.stats(inside).splitlines()
+            if line.startswith("STAT auth"))["auth_cmds"]), 100)
+
+    def stats(self, c):
+        c.send(b"stats\r\n")
+        return c.until(b"END\r\n").decode()
+
+    def test_commands_wait_for_the_verdict(self):
+        """What is pipelined behind a login is served after it, in order."""
+        s = self.site()
+        c = self.connect(s)
+        c.send(b"get k\r\nset x 0 0 13\r\njoe pass word\r\n"
+               b"set k 0 0 1\r\n1\r\nget k\r\n")
+        self.assertEqual(c.until(b"END\r\n"), b"CLIENT_ERROR unauthenticated"
+                         b"\r\nSTORED\r\nSTORED\r\nVALUE k 0 1\r\n1\r\n"
+                         b"END\r\n")
+        c = self.connect(s)
+        c.send(packet(0x21, b"PLAIN", b"\0joe\0pass word", opaque=1) +
+               packet(0x0a, opaque=2) +
+               packet(0x21, b"PLAIN", b"\0joe\0wrong", opaque=3) +
+               packet(0x0a, opaque=4))
+        self.assertEqual([reply(c)[0] for _ in range(4)], [0, 0, 0x20, 0x20])
+        self.assertTrue(c.is_closed())
+
+    def test_secrets_are_not_logged(self):
+        s = self.site(["-vvv"])
+        text(self.connect(s), b"joe", b"geheim")
+        plain(self.connect(s), b"joe", b"geheim")
+        self.assertNotIn("geheim", s.output())
+
+    # ------------------------------------------------------------ the tool
+
+    def test_passwd(self):
+        self.site()
+        self.assertEqual(passwd("list", self.file),
+                         b"joe read,write,admin\n")
+        passwd("verify", self.file, "joe", password=b"pass word\n")
+        passwd("verify", self.file, "joe", password=b"x\n", want=1)
+        passwd("verify", self.file, "eve", password=b"x\n", want=1)
+        passwd("add", self.file, "joe", password=b"x\n", want=1)
+        passwd("change", self.file, "eve", password=b"x\n", want=1)
+        passwd("remove", self.file, "eve", want=1)
+        passwd("add", "-r", "read", "-p", "a:", "-p", "b:", self.file, "eve",
+               password=b"y")
+        passwd("change", self.file, "joe", password=b"new\n")
+        passwd("verify", self.file, "joe", password=b"new\n")
+        passwd("change", "-n", "-r", "write", self.file, "eve")
+        passwd("verify", self.file, "eve", password=b"y\n")
+        self.assertEqual(passwd("list", self.file),
+                         b"eve write a: b:\njoe read,write,admin\n")
+        passwd("change", "-n", "-P", self.file, "eve")
+        passwd("remove", self.file, "joe")
+        self.assertEqual(passwd("list", self.file), b"eve write\n")
+        self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o600)
+        for bad in ([], ["dance", self.file, "eve"], ["add", self.file],
+                    ["add", "-r", "fly", self.file, "x"],
+                    ["add", "-p", "", self.file, "x"],
+                    ["add", self.file, "a:b"], ["verify", "-n", self.file,
+                                                "eve"]):
+            passwd(*bad, want=64)
+        for word in (b"\n", b" x\n", b"a\x07b\n", b"a\0b\n", b"", b"x" * 1025):
+            passwd("add", self.file, "x", password=word, want=1)
+        self.assertEqual(os.listdir(os.path.dirname(self.file)), ["users"])
+
+    def test_passwd_at_a_terminal(self):
+        self.site()
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(PASSWD, [PASSWD, "add", self.file, "tty"])
+        seen = b""
+        for _ in range(2):
+            while not seen.endswith(b": "):
+                self.assertTrue(harness.select.select(
+                    [fd], [], [], harness.BOUND)[0], seen)
+                seen += os.read(fd, 100)
+            os.write(fd, b"geheim\n")
+            seen += b" "
+        try:
+            while True:
+                seen += os.read(fd, 100)
+        except OSError:
+            pass
+        os.close(fd)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertNotIn(b"geheim", seen)
+        passwd("verify", self.file, "tty", password=b"geheim\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
