@@ -183,10 +183,10 @@ replays: $(REPLAY)
 unit: units # the unit tests alone (also with FLAVOUR=asan or tsan)
 	@for t in $(UNIT); do echo "$$t"; $$t || exit 1; done
 
-asan tsan: # the unit tests and the server under a sanitizer
+asan tsan: # all tests under a sanitizer (PARTS=units: the quick ones)
 	$(call need,$(RUN_PACKAGES) check,$@)
 	@$(MAKE) FLAVOUR=$@ all units replays
-	@sh tests/check.sh $@
+	@sh tests/check.sh $@ $(PARTS)
 
 lint: # the rules that a compiler cannot see
 	$(call need,$(RUN_PACKAGES) mandoc,$@)
@@ -312,10 +312,11 @@ $(BENCH:%=$(B)/bench/%): $(B)/bench/%: $(B)/bench/%.o $(L_BENCH) $(THREE)
 	$(say) LD $@
 	$(link) $(LIB_LIBS) -lm
 
-# Fuzz targets of the parsers are linked with them alone, fuzz_session* with
+# Fuzz targets of the parsers are linked with them alone, the DEEP ones with
 # all three floors.  A replay is the same target with a plain main().
-DEEP := $(patsubst fuzz_%,%,$(filter fuzz_session%,$(FUZZ)))
-FLAT := $(patsubst fuzz_%,%,$(filter-out fuzz_session%,$(FUZZ)))
+DEEP_FUZZ := fuzz_session% fuzz_users% fuzz_login%
+DEEP := $(patsubst fuzz_%,%,$(filter $(DEEP_FUZZ),$(FUZZ)))
+FLAT := $(patsubst fuzz_%,%,$(filter-out $(DEEP_FUZZ),$(FUZZ)))
 $(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): $(THREE)
 $(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): FUZZ_LIBS = $(LIB_LIBS)
 $(FLAT:%=$(B)/fuzz-%) $(FLAT:%=$(B)/replay-%): $(B)/libproto.a
