@@ -4,6 +4,7 @@
 #     sh tests/check.sh           the release build: everything
 #     sh tests/check.sh asan      build/asan: units, replays and end to end
 #     sh tests/check.sh tsan      build/tsan: the same
+#     sh tests/check.sh asan units    the units and replays alone
 #
 # A part says how many of its tests passed and failed; its full output is in
 # build/check/PART.log, and shown here when something failed.  Each part has a
@@ -12,6 +13,7 @@
 cd "$(dirname "$0")/.." || exit 1
 
 flavour=${1:-release}
+parts=${2:-all}
 case $flavour in
 release) B=build ;;
 *) B=build/$flavour ;;
@@ -92,7 +94,7 @@ done
 replay
 SLABD=$PWD/$B/slabd
 export SLABD
-part end-to-end 900 $wrap "$PYTHON" tests/e2e/run.py
+[ "$parts" = all ] && part end-to-end 900 $wrap "$PYTHON" tests/e2e/run.py
 if [ "$flavour" = release ] && [ -d ../shared/transcripts ]; then
 	part transcripts 900 sh tests/transcripts.sh "$SLABD"
 fi
