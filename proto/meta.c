@@ -29,9 +29,9 @@ enum {
 #define SHOWN_ALWAYS (BIT('O') | BIT('k'))
 #define SHOWN_MG                                                              \
 	(SHOWN_ALWAYS | BIT('c') | BIT('f') | BIT('h') | BIT('l') |           \
-	    BIT('s') | BIT('t') | BIT('T'))
+	    BIT('s') | BIT('t') | BIT('T') | BIT('N'))
 #define SHOWN_MS (SHOWN_ALWAYS | BIT('c') | BIT('s'))
-#define SHOWN_MA (SHOWN_ALWAYS | BIT('c') | BIT('t') | BIT('T'))
+#define SHOWN_MA (SHOWN_ALWAYS | BIT('c') | BIT('t') | BIT('T') | BIT('N'))
 
 /* ------------------------------------------------------------ parse */
 
@@ -153,14 +153,22 @@ read_token(struct request *req, const struct meta_flag *f)
 static enum status
 read_tokens(struct request *req)
 {
+	struct meta *m = &req->meta;
 	enum status problem = STATUS_OK, one;
+	bool vivifies = false;
 
-	for (unsigned i = 0; i < req->meta.nflags; i++) {
-		if ((META_BIT(req->meta.flags[i].letter) & TOKENS) == 0)
+	for (unsigned i = 0; i < m->nflags; i++) {
+		char letter = m->flags[i].letter;
+
+		if ((META_BIT(letter) & TOKENS) == 0)
 			continue;
-		one = read_token(req, &req->meta.flags[i]);
+		one = read_token(req, &m->flags[i]);
 		if (one != STATUS_OK)
 			problem = one;
+		/* What N creates is given the time of a later T. */
+		vivifies |= letter == 'N';
+		if (letter == 'T' && vivifies && req->op != OP_MS)
+			m->N = m->T;
 	}
 	return problem;
 }
@@ -449,15 +457,16 @@ put_flags(char *out, const struct request *req, const struct result *res,
     const struct shown *shown)
 {
 	const struct meta *m = &req->meta;
-	bool touched = !has(req, 'T');
+	/* What stands before it still sees the old time. */
+	char timer = has(req, 'T') ? 'T' : 'N';
+	bool touched = !has(req, timer);
 
 	for (unsigned i = 0; i < m->nflags; i++) {
 		const struct meta_flag *f = &m->flags[i];
 
 		if ((META_BIT(f->letter) & shown->letters) == 0)
 			continue;
-		/* What stands before T still sees the old time. */
-		if (f->letter == 'T')
+		if (f->letter == timer)
 			touched = true;
 		else if (f->letter == 't')
 			out = put_ttl(put(out, " t", 2),

@@ -178,7 +178,7 @@ struct cache_view {
 	bool win_sent;	 /* Z: another caller was told so */
 	bool binary_key; /* stored under a base64 key */
 	uint32_t deadline; /* 0 = never; after touch the new one */
-	uint32_t old_deadline; /* before touch */
+	uint32_t old_deadline; /* before touch; 0 of what is new */
 	uint32_t accessed; /* seconds, before this call */
 	uint32_t size;	   /* bytes of memory it takes */
 };

@@ -147,6 +147,7 @@ cache_delta(struct cache *c, const struct cache_caller *w,
 {
 	struct shard *s = door_shard(c, k->hash);
 	struct room room = { 0 };
+	uint32_t old_deadline;
 	enum cache_status status;
 	struct shard_place place;
 	unsigned class_id;
@@ -156,8 +157,10 @@ cache_delta(struct cache *c, const struct cache_caller *w,
 	do {
 		place = door_find(s, k, w->now);
 		class_id = 0;
+		old_deadline = 0;
 		status = CACHE_NOT_FOUND;
 		if (place.it != NULL) {
+			old_deadline = place.it->deadline;
 			class_id = shard_class_of(s, place.h);
 			status = apply_to(c, s, w, k, &place, delta, number,
 			    &room);
@@ -170,8 +173,10 @@ cache_delta(struct cache *c, const struct cache_caller *w,
 			    &room, w->now);
 		}
 	} while (status == CACHE_NO_MEMORY && room_wait(c, s, &room, w->now));
-	if (status == CACHE_STORED)
+	if (status == CACHE_STORED) {
 		door_show(s, &place, v);
+		v->old_deadline = old_deadline;
+	}
 	lock_release(&s->lock);
 	room_fini(c, &room);
 	count(w, delta, status, class_id);

@@ -118,6 +118,7 @@ vivify(struct cache *c, struct shard *s, const struct cache_caller *w,
 	if (place_small(c, s, k, &place, &draft, room, w->now) != CACHE_STORED)
 		return CACHE_NO_MEMORY;
 	door_show(s, &place, v);
+	v->old_deadline = 0;
 	v->fetched = v->win_sent = false;
 	v->won = true;
 	v->copied = !want->no_value;

@@ -557,6 +557,32 @@ END_TEST
 /* ------------------------------------------------------------ clients */
 
 /* The lines that Dalli, a Ruby client, writes. */
+START_TEST(time_left_before_and_after_it_is_set)
+{
+	static const char *const says[][2] = {
+		{ "mg a t N30", "HD t-1 W" },
+		{ "mg b N30 t", "HD t30 W" },
+		{ "mg c N-1 T40 t", "HD t40 W" },
+		{ "mg c t", "HD t40 Z" },
+		{ "mg d T40 N60 t", "HD t60 W" },
+		{ "mg d t T9", "HD t60 Z" },
+		{ "ma e t N30", "HD t-1" },
+		{ "ma e t T60", "HD t30" },
+		{ "ma e T90 t v", "VA 1 t90\r\n2" },
+		{ "ma f N30 T60 t", "HD t60" },
+	};
+	struct talk *t = talk_new("-m 64");
+	char line[64], answer[64];
+
+	for (unsigned i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		snprintf(line, sizeof(line), "%s\r\n", says[i][0]);
+		snprintf(answer, sizeof(answer), "%s\r\n", says[i][1]);
+		talk_expect(t, line, answer);
+	}
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(as_dalli_speaks)
 {
 	struct talk *t = talk_new("-m 64");
@@ -601,6 +627,7 @@ meta_suite(void)
 	tcase_add_test(tc, opaque_and_base64_at_their_limits);
 	tcase_add_test(tc, quiet_pipelines_in_pieces);
 	tcase_add_test(tc, as_dalli_speaks);
+	tcase_add_test(tc, time_left_before_and_after_it_is_set);
 	suite_add_tcase(s, tc);
 	return s;
 }
