@@ -84,6 +84,21 @@ exptime_of(const struct request *req)
 	return req->meta.has & META_BIT('T') ? req->meta.T : 0;
 }
 
+static const char *
+finding(bool found, const struct cache_view *view)
+{
+	if (found)
+		return "found";
+	switch (view->death) {
+	case CACHE_EXPIRED:
+		return "expired";
+	case CACHE_FLUSHED:
+		return "flushed";
+	default:
+		return "not_found";
+	}
+}
+
 static void
 note_lookup(const struct call *call, bool found,
     const struct cache_view *view)
@@ -92,7 +107,7 @@ note_lookup(const struct call *call, bool found,
 	    .kind = OBSERVE_FETCHERS,
 	    .key = call->req->key,
 	    .nkey = call->req->nkey,
-	    .status = found ? "found" : "not_found",
+	    .status = finding(found, view),
 	    .class_id = found ? view->class_id : 0,
 	    .size = found ? view->nvalue : 0,
 	    .fd = call->fd });

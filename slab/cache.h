@@ -163,6 +163,9 @@ struct cache_want {
 };
 
 /* What an item looked like at the moment of the call. */
+/* Why it is not found. */
+enum cache_death { CACHE_ABSENT, CACHE_EXPIRED, CACHE_FLUSHED };
+
 struct cache_view {
 	uint32_t client_flags;
 	uint32_t nvalue;
@@ -181,6 +184,7 @@ struct cache_view {
 	uint32_t old_deadline; /* before touch; 0 of what is new */
 	uint32_t accessed; /* seconds, before this call */
 	uint32_t size;	   /* bytes of memory it takes */
+	enum cache_death death; /* set with CACHE_NOT_FOUND alone */
 };
 
 enum cache_mode {

@@ -81,7 +81,7 @@ count_hit(const struct cache_caller *w, const struct cache_want *want,
 
 static void
 count_miss(const struct cache_caller *w, const struct cache_want *want,
-    enum shard_death death)
+    enum cache_death death)
 {
 	if (want->no_bump)
 		return;
@@ -93,9 +93,9 @@ count_miss(const struct cache_caller *w, const struct cache_want *want,
 		return;
 	COUNT(w, cmd_get);
 	COUNT(w, get_misses);
-	if (death == SHARD_EXPIRED)
+	if (death == CACHE_EXPIRED)
 		COUNT(w, get_expired);
-	else if (death == SHARD_FLUSHED)
+	else if (death == CACHE_FLUSHED)
 		COUNT(w, get_flushed);
 }
 
@@ -132,12 +132,14 @@ miss(struct cache *c, struct shard *s, const struct cache_caller *w,
     struct cache_view *v)
 {
 	struct shard_place found = shard_find(s, k), *place = &found;
-	enum shard_death death = SHARD_ABSENT;
+	enum cache_death death = CACHE_ABSENT;
 	enum cache_status status = CACHE_NOT_FOUND;
 	struct room room = { 0 };
 
 	if (place->it != NULL)
-		death = shard_bury(s, place);
+		death = want->no_bump && !want->vivify ?
+		    shard_death(s, place->it) :
+		    shard_bury(s, place);
 	if (want->vivify) {
 		while ((status = vivify(c, s, w, k, want, &room, v)) ==
 		    CACHE_NO_MEMORY && room_wait(c, s, &room, w->now)) {
@@ -158,6 +160,8 @@ miss(struct cache *c, struct shard *s, const struct cache_caller *w,
 	room_fini(c, &room);
 	if (status == CACHE_NO_MEMORY)
 		COUNT(w, store_no_memory);
+	if (status == CACHE_NOT_FOUND)
+		v->death = death;
 	count_miss(w, want, death);
 	return status;
 }

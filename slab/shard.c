@@ -164,12 +164,16 @@ shard_remove(struct shard *s, const struct shard_place *place)
 	let_go(s, place->h, place->it);
 }
 
-enum shard_death
+enum cache_death
+shard_death(const struct shard *s, const struct item *it)
+{
+	return item_epoch(it) != s->epoch ? CACHE_FLUSHED : CACHE_EXPIRED;
+}
+
+enum cache_death
 shard_bury(struct shard *s, struct shard_place *place)
 {
-	enum shard_death death = item_epoch(place->it) != s->epoch ?
-	    SHARD_FLUSHED :
-	    SHARD_EXPIRED;
+	enum cache_death death = shard_death(s, place->it);
 
 	shard_remove(s, place);
 	place->it = NULL;

@@ -159,13 +159,15 @@ bool shard_locate(struct shard *, handle h, struct shard_place *);
 bool shard_link(struct shard *, uint64_t hash, handle, enum cache_queue,
     const struct shard_place *old);
 
+/* Of what a dead item has died. */
+enum cache_death shard_death(const struct shard *, const struct item *);
+
 /* Takes it out of index and queue and frees it, or leaves that to the last
  * pin. */
 void shard_remove(struct shard *, const struct shard_place *);
 
 /* Takes a dead item away: NULLs place->it, and says what it had died of. */
-enum shard_death { SHARD_ABSENT, SHARD_EXPIRED, SHARD_FLUSHED };
-enum shard_death shard_bury(struct shard *, struct shard_place *);
+enum cache_death shard_bury(struct shard *, struct shard_place *);
 
 /* A new deadline, and nothing else. */
 static inline void

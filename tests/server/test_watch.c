@@ -225,10 +225,18 @@ START_TEST(watcher_sees_lookups)
 	    "clsid=0 cfd=-1 size=0\n"), 2);
 	ck_assert_uint_eq(count(line, "key=k status=found clsid="), 1);
 	ck_assert_uint_eq(count(line, " size=2\n"), 1);
+	ask(t, "set e 0 -1 1\r\nx\r\nget e\r\n");
+	line = say(t, o, "");
+	ck_assert_ptr_nonnull(strstr(line, "key=e status=expired clsid=0 "));
+	ask(t, "flush_all\r\nget k\r\n");
+	line = say(t, o, "");
+	ck_assert_ptr_nonnull(strstr(line, "key=k status=flushed clsid=0 "));
 	/* Looking on leaves no trace. */
 	ask(t, "stats\r\n");
-	ck_assert_ptr_nonnull(strstr(t->out, "STAT cmd_get 2\r\n"));
-	ck_assert_ptr_nonnull(strstr(t->out, "STAT get_misses 1\r\n"));
+	ck_assert_ptr_nonnull(strstr(t->out, "STAT cmd_get 4\r\n"));
+	ck_assert_ptr_nonnull(strstr(t->out, "STAT get_misses 3\r\n"));
+	ck_assert_ptr_nonnull(strstr(t->out, "STAT get_expired 1\r\n"));
+	ck_assert_ptr_nonnull(strstr(t->out, "STAT get_flushed 1\r\n"));
 	other_free(t, o);
 	talk_free(&t);
 }
