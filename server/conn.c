@@ -18,9 +18,9 @@ enum { TURN = 1 << 20 }; /* bytes written before others have their turn */
 enum phase { CONN_READING, CONN_BLOCKED, CONN_WAITING, CONN_ENDING };
 
 struct conn {
-	uv_poll_t poll; /* first: the close callback frees by it */
+	struct polled polled; /* first */
 	struct conns *all;
-	struct conn *prev, *next; /* of them */
+	struct conn *prev, *next; /* of them, or of those to be buried */
 	struct session session;
 	char *left;	/* input not yet served, nleft bytes */
 	uint32_t nleft;
@@ -28,12 +28,14 @@ struct conn {
 	struct output *blocked; /* replies that the socket did not take */
 	struct attempt *attempt; /* WAITING: for what becomes of it */
 	int fd;
+	uint8_t polled_for; /* POLLER_READ, POLLER_WRITE, or not polled */
 	uint8_t phase; /* enum phase; one writer: enter() */
 	bool close_when_sent; /* quit, or refused */
 	bool draining;	      /* the server ends */
 };
 
-static void on_event(uv_poll_t *, int, int);
+static void on_ready(struct polled *);
+static void on_readable(struct conn *);
 static void conn_close(struct conn *, const char *reason);
 
 static struct conn_info *
@@ -91,9 +93,18 @@ enter(struct conn *c, enum phase phase)
 }
 
 static void
-listen_for(struct conn *c, int events)
+listen_for(struct conn *c, int what)
 {
-	if (uv_poll_start(&c->poll, events, on_event) != 0)
+	struct poller *poller = c->all->poller;
+	int before = c->polled_for;
+
+	if (what == before)
+		return;
+	c->polled_for = (uint8_t)what;
+	if (what == POLLER_NOTHING)
+		poller_remove(poller, c->fd);
+	else if (!(before == POLLER_NOTHING ? poller_add : poller_change)(
+		     poller, c->fd, &c->polled, what))
 		conn_close(c, "error");
 }
 
@@ -131,22 +142,31 @@ guard(struct conn *c, struct auth *auth)
 	return login != NULL;
 }
 
+/* Often the first request has come before its connection was accepted. */
+static void
+greet(struct conn *c)
+{
+	on_readable(c);
+	if (c->phase == CONN_READING)
+		listen_for(c, POLLER_READ);
+}
+
 void
 conn_open(struct conns *all, int fd, enum proto_name proto, bool auth)
 {
 	struct server *srv = all->host->server;
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (c == NULL || uv_poll_init(all->loop, &c->poll, fd) != 0) {
-		count_up(&all->host->counters.malloc_fails, c == NULL);
-		free(c);
+	if (c == NULL) {
+		count_up(&all->host->counters.malloc_fails, 1);
 		close(fd);
 		conns_missed(all);
 		return;
 	}
+	c->polled.on_ready = on_ready;
 	c->all = all;
 	c->fd = fd;
-	c->last_request = conns_tick(all);
+	c->last_request = all->host->caller.now;
 	remember(c);
 	session_init(&c->session, auth ? auth_protocol(srv->auth, proto) :
 	    proto);
@@ -156,17 +176,7 @@ conn_open(struct conns *all, int fd, enum proto_name proto, bool auth)
 	if (auth && !guard(c, srv->auth))
 		conn_close(c, "error");
 	else
-		listen_for(c, UV_READABLE);
-}
-
-static void
-on_closed(uv_handle_t *handle)
-{
-	struct conn *c = (struct conn *)handle;
-
-	close(c->fd);
-	forget(c);
-	free(c);
+		greet(c);
 }
 
 /* Wiped, for there may be a password in it. */
@@ -180,8 +190,8 @@ drop_left(struct conn *c)
 	c->nleft = 0;
 }
 
-/* Begins to close; safe to call more than once.  Watchers are told the
- * reason: normal, error, idle_timeout, shutdown. */
+/* Safe to call more than once until the end of the turn, when it is freed.
+ * Watchers are told the reason: normal, error, idle_timeout, shutdown. */
 static void
 conn_close(struct conn *c, const char *reason)
 {
@@ -198,7 +208,10 @@ conn_close(struct conn *c, const char *reason)
 	session_fini(&c->session, h);
 	if (c->blocked != NULL)
 		output_free(&c->blocked, h->cache);
-	uv_close((uv_handle_t *)&c->poll, on_closed);
+	close(c->fd);
+	forget(c);
+	c->next = c->all->buried;
+	c->all->buried = c;
 }
 
 /* ------------------------------------------------------------ writing */
@@ -264,7 +277,7 @@ block(struct conn *c, const char *in, size_t n)
 		return;
 	enter(c, CONN_BLOCKED);
 	show(c, CONN_MWRITE);
-	listen_for(c, UV_WRITABLE);
+	listen_for(c, POLLER_WRITE);
 }
 
 /* ------------------------------------------------------------ logging in */
@@ -277,7 +290,7 @@ on_verdict(void *arg, struct attempt *attempt)
 	struct conn *c = arg;
 
 	c->attempt = NULL;
-	c->last_request = conns_tick(c->all);
+	c->last_request = c->all->host->caller.now;
 	session_resume(&c->session, c->all->host, attempt);
 	enter(c, CONN_READING);
 	go_on(c);
@@ -288,7 +301,7 @@ static void
 await(struct conn *c)
 {
 	enter(c, CONN_WAITING);
-	uv_poll_stop(&c->poll);
+	listen_for(c, POLLER_NOTHING);
 	c->attempt = session_attempt(&c->session);
 	hasher_submit(&c->all->hasher, c->attempt, on_verdict, c);
 }
@@ -409,7 +422,7 @@ on_readable(struct conn *c)
 	size_t have = 0;
 	ssize_t got;
 
-	c->last_request = conns_tick(c->all);
+	c->last_request = c->all->host->caller.now;
 	got = session_sink(&c->session, h, &probe, 1) > 0 ?
 	    read_value(c, input, &have) : read_input(c, input, &have);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -443,7 +456,7 @@ go_on(struct conn *c)
 		return;
 	}
 	show(c, shown_state(c));
-	listen_for(c, UV_READABLE);
+	listen_for(c, POLLER_READ);
 }
 
 /* The client has read some: send the rest, then serve what waited. */
@@ -459,7 +472,7 @@ on_writable(struct conn *c)
 		conn_close(c, sent < 0 ? "error" : "normal");
 		return;
 	}
-	c->last_request = conns_tick(c->all);
+	c->last_request = c->all->host->caller.now;
 	output_free(&c->blocked, h->cache);
 	enter(c, CONN_READING);
 	if (c->session.waiting)
@@ -469,14 +482,11 @@ on_writable(struct conn *c)
 }
 
 static void
-on_event(uv_poll_t *poll, int status, int events)
+on_ready(struct polled *polled)
 {
-	struct conn *c = (struct conn *)poll;
+	struct conn *c = (struct conn *)polled;
 
-	(void)events;
-	if (status < 0)
-		conn_close(c, "error");
-	else if (c->phase == CONN_BLOCKED)
+	if (c->phase == CONN_BLOCKED)
 		on_writable(c);
 	else if (c->phase == CONN_READING)
 		on_readable(c);
@@ -488,8 +498,6 @@ void
 conns_expect(struct conns *all)
 {
 	atomic_fetch_add_explicit(&all->count, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&all->host->server->curr_connections, 1,
-	    memory_order_relaxed);
 }
 
 void
@@ -500,19 +508,29 @@ conns_missed(struct conns *all)
 	    memory_order_relaxed);
 }
 
-uint32_t
+void
 conns_tick(struct conns *all)
 {
-	uint32_t now = server_now(all->host->server, uv_now(all->loop));
+	all->host->caller.now = server_now(all->host->server,
+	    uv_now(all->poller->loop));
+}
 
-	all->host->caller.now = now;
-	return now;
+void
+conns_bury(struct conns *all)
+{
+	while (all->buried != NULL) {
+		struct conn *c = all->buried;
+
+		all->buried = c->next;
+		free(c);
+	}
 }
 
 void
 conns_drain(struct conns *all)
 {
-	for (struct conn *c = all->first; c != NULL; c = c->next) {
+	for (struct conn *c = all->first, *next; c != NULL; c = next) {
+		next = c->next;
 		c->draining = true;
 		if (c->phase == CONN_READING || c->phase == CONN_WAITING)
 			conn_close(c, "shutdown");
@@ -522,17 +540,18 @@ conns_drain(struct conns *all)
 void
 conns_close(struct conns *all)
 {
-	for (struct conn *c = all->first; c != NULL; c = c->next)
-		conn_close(c, "shutdown");
+	while (all->first != NULL)
+		conn_close(all->first, "shutdown");
 }
 
 void
 conns_close_idle(struct conns *all, uint32_t timeout)
 {
-	uint32_t now = conns_tick(all);
+	uint32_t now = all->host->caller.now;
 
-	for (struct conn *c = all->first; c != NULL; c = c->next) {
-		if (c->phase == CONN_ENDING || c->session.stream != NULL ||
+	for (struct conn *c = all->first, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->session.stream != NULL ||
 		    now - c->last_request <= timeout)
 			continue;
 		count_up(&all->host->counters.idle_kicks, 1);
@@ -543,8 +562,9 @@ conns_close_idle(struct conns *all, uint32_t timeout)
 void
 conns_wake(struct conns *all)
 {
-	conns_tick(all);
-	for (struct conn *c = all->first; c != NULL; c = c->next)
+	for (struct conn *c = all->first, *next; c != NULL; c = next) {
+		next = c->next;
 		if (c->phase == CONN_READING && c->session.stream != NULL)
 			serve(c, NULL, 0);
+	}
 }

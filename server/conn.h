@@ -15,7 +15,7 @@
  * socket takes no more, the replies and the input not yet served move to the
  * connection and reading stops until the client has read.
  *
- * Owns:    the socket, its poll handle, the session, the left-over input and
+ * Owns:    the socket, the session, the left-over input and
  *          the blocked output.
  * Threads: its worker's only.
  * Fails:   by closing.
@@ -29,9 +29,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <uv.h>
-
 #include "server/hasher.h"
+#include "server/poller.h"
 #include "server/session.h"
 
 enum {
@@ -44,24 +43,26 @@ struct conn;
 
 /* The connections of one thread, and what they share. */
 struct conns {
-	uv_loop_t *loop;
+	struct poller *poller;
 	struct host *host;
 	char *input; /* CONN_INPUT bytes, for one read at a time */
 	struct hasher hasher; /* if the server has users */
-	struct conn *first; /* all that are not freed yet */
+	struct conn *first;
+	struct conn *buried; /* closed in this turn, not freed yet */
 	_Atomic unsigned count; /* of any thread; relaxed */
 };
 
-/* One that is on its way here, counted from now on; and one that never came.
- * Any thread. */
+/* One that is on its way here, counted from now on by this thread, by the
+ * server already; and one that never came or is gone.  Any thread. */
 void conns_expect(struct conns *);
 void conns_missed(struct conns *);
 
-/* The time of this turn of the loop in server seconds; sets the host's. */
-uint32_t conns_tick(struct conns *);
+/* A turn begins: sets the host's time.  It ends: frees what was closed. */
+void conns_tick(struct conns *);
+void conns_bury(struct conns *);
 
-/* Takes an expected socket over; closes it if there is no memory.  auth: the
- * client has to log in. */
+/* Takes an expected socket over, and serves what it has brought; closes it if
+ * there is no memory.  auth: the client has to log in. */
 void conn_open(struct conns *, int fd, enum proto_name, bool auth);
 
 /* The server ends: closes all but those whose replies are still on their way;

@@ -10,6 +10,7 @@
 
 #include "server/listening.h"
 #include "server/log.h"
+#include "server/poller.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -20,6 +21,14 @@ enum {
 	FDS_PAUSE_MS = 50,
 };
 
+/* Where a worker waits for a listener's clients. */
+struct gate {
+	struct polled polled; /* first */
+	const struct listener *listener;
+	struct worker *worker;
+	unsigned burst; /* as many as may be there */
+};
+
 static const char refusal[] = "ERROR Too many open connections\r\n";
 
 struct listening *
@@ -27,8 +36,11 @@ listen_new(struct server *srv)
 {
 	struct listening *all = calloc(1, sizeof(*all));
 
-	if (all != NULL)
-		all->server = srv;
+	if (all == NULL)
+		return NULL;
+	if (uv_mutex_init(&all->lock) != 0)
+		abort();
+	all->server = srv;
 	return all;
 }
 
@@ -55,6 +67,8 @@ listen_free(struct listening **allp)
 		free(all->listeners[i]);
 	}
 	listening_remove_file(all);
+	uv_mutex_destroy(&all->lock);
+	free(all->gates);
 	free(all->listeners);
 	free(all->unix_path);
 	free(all);
@@ -62,14 +76,45 @@ listen_free(struct listening **allp)
 
 /* ------------------------------------------------------------ pausing */
 
-static void on_readable(uv_poll_t *poll, int status, int events);
-
 static void
-poll_all(struct listening *all)
+close_gates(struct listening *all)
 {
-	for (unsigned i = 0; i < all->count; i++)
-		uv_poll_start(&all->listeners[i]->poll, UV_READABLE,
-		    on_readable);
+	for (unsigned i = 0; i < all->count * all->nworkers; i++)
+		poller_remove(worker_poller(all->gates[i].worker),
+		    all->gates[i].listener->fd);
+}
+
+/* false, and all are closed: the kernel had no memory. */
+static bool
+open_gates(struct listening *all)
+{
+	for (unsigned i = 0; i < all->count * all->nworkers; i++) {
+		struct gate *g = &all->gates[i];
+
+		if (poller_add(worker_poller(g->worker), g->listener->fd,
+			&g->polled, POLLER_SHARE))
+			continue;
+		close_gates(all);
+		return false;
+	}
+	return true;
+}
+
+/* Any worker.  The timer is the main thread's. */
+static void
+pause_for(struct listening *all, unsigned ms)
+{
+	uv_mutex_lock(&all->lock);
+	if (!all->paused && !all->stopped) {
+		all->paused = true;
+		all->pause_ms = ms;
+		all->paused_at = uv_hrtime();
+		close_gates(all);
+		atomic_fetch_add(&all->server->listen_disabled, 1);
+		atomic_store(&all->server->accepting, false);
+		uv_async_send(&all->told);
+	}
+	uv_mutex_unlock(&all->lock);
 }
 
 static bool
@@ -80,34 +125,33 @@ is_full(const struct listening *all)
 }
 
 static void
-resume(struct listening *all)
-{
-	uint64_t paused = uv_hrtime() - all->paused_at;
-
-	uv_timer_stop(&all->pause);
-	atomic_fetch_add(&all->server->listen_disabled_us, paused / 1000);
-	atomic_store(&all->server->accepting, true);
-	poll_all(all);
-}
-
-static void
-on_pause(uv_timer_t *timer)
+on_timer(uv_timer_t *timer)
 {
 	struct listening *all = timer->data;
 
-	if (!is_full(all) || all->server->config->maxconns_fast)
-		resume(all);
+	if (is_full(all) && !all->server->config->maxconns_fast)
+		return;
+	uv_mutex_lock(&all->lock);
+	if (open_gates(all)) {
+		uv_timer_stop(timer);
+		all->paused = false;
+		atomic_fetch_add(&all->server->listen_disabled_us,
+		    (uv_hrtime() - all->paused_at) / 1000);
+		atomic_store(&all->server->accepting, true);
+	}
+	uv_mutex_unlock(&all->lock);
 }
 
 static void
-pause_for(struct listening *all, unsigned ms)
+on_told(uv_async_t *told)
 {
-	for (unsigned i = 0; i < all->count; i++)
-		uv_poll_stop(&all->listeners[i]->poll);
-	all->paused_at = uv_hrtime();
-	atomic_fetch_add(&all->server->listen_disabled, 1);
-	atomic_store(&all->server->accepting, false);
-	uv_timer_start(&all->pause, on_pause, ms, ms);
+	struct listening *all = told->data;
+	unsigned ms;
+
+	uv_mutex_lock(&all->lock);
+	ms = all->pause_ms;
+	uv_mutex_unlock(&all->lock);
+	uv_timer_start(&all->timer, on_timer, ms, ms);
 }
 
 /* ------------------------------------------------------------ accepting */
@@ -126,23 +170,28 @@ refuse(struct listening *all, int fd)
 	atomic_fetch_add(&all->server->rejected_connections, 1);
 }
 
+/* The own worker, unless another has clearly fewer: to hand a client over
+ * costs more than an uneven share of an eighth. */
 static struct worker *
-least_loaded(struct listening *all)
+choose(struct listening *all, struct worker *own)
 {
-	unsigned best = all->turn, least = UINT_MAX;
+	unsigned load = worker_connections(own), least = load, turn;
+	struct worker *best = own;
 
+	if (all->nworkers == 1)
+		return own;
 	/* Begin elsewhere each time, or the first worker gets all ties. */
-	all->turn = (all->turn + 1) % all->nworkers;
+	turn = atomic_fetch_add_explicit(&all->turn, 1, memory_order_relaxed);
 	for (unsigned i = 0; i < all->nworkers; i++) {
-		unsigned at = (all->turn + i) % all->nworkers;
-		unsigned load = worker_connections(all->workers[at]);
+		struct worker *w = all->workers[(turn + i) % all->nworkers];
+		unsigned n = worker_connections(w);
 
-		if (load < least) {
-			least = load;
-			best = at;
+		if (n < least) {
+			least = n;
+			best = w;
 		}
 	}
-	return all->workers[best];
+	return load <= least + least / 8 ? own : best;
 }
 
 /* Not the client's fault, and not the next one's either. */
@@ -161,48 +210,80 @@ accept_failed(struct listening *all, const struct listener *l, int error)
 		return false;
 	if (!is_out_of_room(error))
 		return true; /* that client is gone already, or the like */
-	if (!all->told_no_room)
+	if (!atomic_exchange(&all->told_no_room, true))
 		log_warn("accept on %s: %s; waiting until clients leave",
 		    l->name, strerror(error));
-	all->told_no_room = true;
 	pause_for(all, FDS_PAUSE_MS);
 	return false;
 }
 
+/* A connection counts before it is accepted, or two workers might let in the
+ * last one at once. */
 static bool
-accept_one(struct listening *all, const struct listener *l)
+claim(struct server *srv)
 {
-	const struct config *config = all->server->config;
-	bool full = is_full(all);
+	if (atomic_fetch_add_explicit(&srv->curr_connections, 1,
+	    memory_order_relaxed) < srv->config->conn_limit)
+		return true;
+	atomic_fetch_sub_explicit(&srv->curr_connections, 1,
+	    memory_order_relaxed);
+	return false;
+}
+
+static bool
+accept_one(const struct gate *g)
+{
+	const struct listener *l = g->listener;
+	struct listening *all = l->all;
+	struct server *srv = all->server;
+	bool claimed = claim(srv);
+	struct worker *w;
 	int fd;
 
-	if (full && !config->maxconns_fast) {
+	if (!claimed && !srv->config->maxconns_fast) {
 		pause_for(all, LIMIT_PAUSE_MS);
 		return false;
 	}
 	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return accept_failed(all, l, errno);
-	all->told_no_room = false;
-	if (full) {
+	if (fd < 0) {
+		int error = errno;
+
+		if (claimed)
+			atomic_fetch_sub_explicit(&srv->curr_connections, 1,
+			    memory_order_relaxed);
+		return accept_failed(all, l, error);
+	}
+	if (atomic_load_explicit(&all->told_no_room, memory_order_relaxed))
+		atomic_store(&all->told_no_room, false);
+	/* Another's claim may have been in vain meanwhile. */
+	if (!claimed && !claim(srv)) {
 		refuse(all, fd);
 		return true;
 	}
-	atomic_fetch_add(&all->server->total_connections, 1);
-	worker_adopt(least_loaded(all), fd, l);
+	atomic_fetch_add_explicit(&srv->total_connections, 1,
+	    memory_order_relaxed);
+	w = choose(all, g->worker);
+	if (w == g->worker)
+		worker_take(w, fd, l);
+	else
+		worker_adopt(w, fd, l);
 	return true;
 }
 
+/* To ask in vain whether there is one more costs a system call: so as many as
+ * there were the last time, and more if there are. */
 static void
-on_readable(uv_poll_t *poll, int status, int events)
+on_clients(struct polled *polled)
 {
-	const struct listener *l = poll->data;
+	struct gate *g = (struct gate *)polled;
+	unsigned n = 0;
 
-	(void)status;
-	(void)events;
-	for (unsigned i = 0; i < LISTEN_BURST; i++)
-		if (!accept_one(l->all, l))
-			return;
+	while (n < g->burst && accept_one(g))
+		n++;
+	if (n < g->burst)
+		g->burst = n > 0 ? n : 1;
+	else if (g->burst < LISTEN_BURST)
+		g->burst++;
 }
 
 /* ------------------------------------------------------------ life */
@@ -216,31 +297,51 @@ must(int status, const char *what)
 	abort();
 }
 
+static void
+show(const struct listening *all)
+{
+	for (unsigned i = 0; i < all->count; i++) {
+		unsigned fd = (unsigned)all->listeners[i]->fd;
+
+		if (fd < all->server->nconns)
+			atomic_store(&all->server->conns[fd].state,
+			    CONN_LISTENING);
+	}
+}
+
 void
 listen_start(struct listening *all, uv_loop_t *loop, struct worker **workers,
     unsigned nworkers)
 {
 	all->workers = workers;
 	all->nworkers = nworkers;
-	must(uv_timer_init(loop, &all->pause), "timer");
-	all->pause.data = all;
-	for (unsigned i = 0; i < all->count; i++) {
-		struct listener *l = all->listeners[i];
-
-		must(uv_poll_init(loop, &l->poll, l->fd), l->name);
-		l->poll.data = l;
-		if ((unsigned)l->fd < all->server->nconns)
-			atomic_store(&all->server->conns[l->fd].state,
-			    CONN_LISTENING);
-	}
-	poll_all(all);
+	all->gates = calloc(all->count * nworkers, sizeof(*all->gates));
+	if (all->gates == NULL)
+		must(UV_ENOMEM, "listening");
+	for (unsigned i = 0; i < all->count * nworkers; i++)
+		all->gates[i] = (struct gate){
+			.polled.on_ready = on_clients,
+			.listener = all->listeners[i / nworkers],
+			.worker = workers[i % nworkers],
+			.burst = 1,
+		};
+	must(uv_timer_init(loop, &all->timer), "timer");
+	must(uv_async_init(loop, &all->told, on_told), "listening");
+	all->timer.data = all->told.data = all;
+	show(all);
+	if (!open_gates(all))
+		must(-errno, "listening");
 }
 
 void
 listen_stop(struct listening *all)
 {
-	uv_close((uv_handle_t *)&all->pause, NULL);
-	for (unsigned i = 0; i < all->count; i++)
-		uv_close((uv_handle_t *)&all->listeners[i]->poll, NULL);
+	uv_mutex_lock(&all->lock);
+	all->stopped = true;
+	if (!all->paused)
+		close_gates(all);
+	uv_mutex_unlock(&all->lock);
+	uv_close((uv_handle_t *)&all->timer, NULL);
+	uv_close((uv_handle_t *)&all->told, NULL);
 	atomic_store(&all->server->accepting, false);
 }

@@ -3,17 +3,19 @@
  *
  *      bind ──▶ start ──▶ accepting ◀──▶ paused ──▶ stop ──▶ free
  *
- * An accepted socket goes to the worker with the fewest connections.  What
- * the listener has set on itself (TCP_NODELAY, keepalive) Linux hands down to
- * it, so an accept costs no further system call.
+ * Every worker waits for every listener; the kernel wakes one of them, which
+ * accepts and keeps the client unless another has clearly fewer.  So a client
+ * costs no second thread's attention.  What the listener has set on itself
+ * (TCP_NODELAY, keepalive) Linux hands down to the accepted socket, so an
+ * accept costs no further system call.
  *
  * At the limit of -c a client is told so and closed; with no_maxconns_fast,
  * and always when descriptors run out, accepting pauses instead, and a timer
- * looks whether it can go on.
+ * of the main thread looks whether it can go on.
  *
  * Owns:    the listening sockets, the files of unix sockets, the reserve.
- * Threads: the main thread.  Of struct listener others may read what is fixed
- *          after binding.
+ * Threads: the main thread; once started, accepting is the workers'.  Of
+ *          struct listener others may read what is fixed after binding.
  * Fails:   binding, by the exit status to end with, having said why;
  *          CONFIG_RUN if all is well.
  * Cost:    idle, none: no timer runs unless accepting is paused.
@@ -45,9 +47,7 @@ struct listener {
 	bool auth; /* clients have to log in */
 	char tag[ADDRESS_TAG_MAX + 1];
 	char name[LISTEN_NAME_MAX]; /* 127.0.0.1:11211, [::1]:11211, a path */
-	/* listen.c's own */
-	struct listening *all;
-	uv_poll_t poll;
+	struct listening *all; /* listen.c's own */
 };
 
 /* NULL without memory.  The server must outlive it. */
@@ -65,7 +65,8 @@ int listen_write_ports(const struct listening *);
 
 void listen_start(struct listening *, uv_loop_t *, struct worker **,
     unsigned nworkers);
-/* Accepts no more; run the loop once to let it close its handles. */
+/* Accepts no more, but for those that a worker is about to accept; run the
+ * loop once to let it close its handles. */
 void listen_stop(struct listening *);
 
 unsigned listen_count(const struct listening *);

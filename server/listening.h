@@ -2,7 +2,7 @@
  * listening.h - what listen.c and bind.c share.
  *
  * Owns:    see listen.h.
- * Threads: the main thread.
+ * Threads: see listen.h.
  * Fails:   see listen.h.
  * Cost:    see listen.h.
  */
@@ -15,19 +15,25 @@
 
 struct listening {
 	struct server *server;
-	struct listener **listeners; /* each allocated: uv_poll_t stays put */
+	struct listener **listeners; /* each allocated: it stays put */
 	unsigned count;
 	/* the file of the unix socket, if it was bound */
 	char *unix_path; /* absolute, for a daemon leaves its folder */
 	dev_t unix_dev;
 	ino_t unix_ino;
-	/* accepting */
+	/* accepting; fixed once it has started */
 	struct worker **workers;
 	unsigned nworkers;
-	unsigned turn;
-	uv_timer_t pause;
+	struct gate *gates; /* one of each listener in each worker */
+	uv_timer_t timer;   /* the main thread's: looks whether to resume */
+	uv_async_t told;    /* to it: accepting has paused */
+	_Atomic unsigned turn;
+	_Atomic bool told_no_room; /* said once, until an accept succeeds */
+	uv_mutex_t lock;	   /* guards from here ... */
+	bool paused, stopped;
+	unsigned pause_ms;
 	uint64_t paused_at; /* uv_hrtime() */
-	bool told_no_room;  /* said once, until an accept succeeds */
+	/* ... to here, and that gates are closed and opened */
 };
 
 /* Removes the socket's file unless another server has replaced it. */

@@ -16,7 +16,7 @@ enum {
 	IDLE_CHECK_MS = 1000,
 };
 
-/* A socket on its way from the main thread. */
+/* A socket on its way from another worker, which accepted it. */
 struct letter {
 	int fd;
 	enum proto_name proto;
@@ -29,6 +29,7 @@ struct worker {
 	uv_async_t mailbox; /* letters came, or stopping, or a stream to wake */
 	uv_timer_t timer;   /* idle connections; then the end of the drain */
 	struct server *server;
+	struct poller poller;
 	struct conns conns;
 	bool draining;
 	uv_mutex_t lock; /* guards from here ... */
@@ -49,6 +50,17 @@ worker_connections(const struct worker *w)
 /* ------------------------------------------------------------ mail */
 
 static void
+take(struct worker *w, const struct letter *letter)
+{
+	if (!w->draining) {
+		conn_open(&w->conns, letter->fd, letter->proto, letter->auth);
+		return;
+	}
+	close(letter->fd);
+	conns_missed(&w->conns);
+}
+
+static void
 take_letters(struct worker *w)
 {
 	struct letter *letters;
@@ -60,15 +72,8 @@ take_letters(struct worker *w)
 	w->letters = NULL;
 	w->nletters = w->letters_room = 0;
 	uv_mutex_unlock(&w->lock);
-	for (unsigned i = 0; i < n; i++) {
-		if (!w->draining) {
-			conn_open(&w->conns, letters[i].fd, letters[i].proto,
-			    letters[i].auth);
-			continue;
-		}
-		close(letters[i].fd);
-		conns_missed(&w->conns);
-	}
+	for (unsigned i = 0; i < n; i++)
+		take(w, &letters[i]);
 	free(letters);
 }
 
@@ -80,15 +85,12 @@ on_drained(uv_timer_t *timer)
 	conns_close(&w->conns);
 }
 
-/* The loop ends with its last connection: nothing else holds it. */
 static void
 drain(struct worker *w)
 {
 	w->draining = true;
 	conns_drain(&w->conns);
 	uv_timer_start(&w->timer, on_drained, DRAIN_MS, 0);
-	uv_unref((uv_handle_t *)&w->timer);
-	uv_unref((uv_handle_t *)&w->mailbox);
 }
 
 static void
@@ -122,6 +124,15 @@ run(void *arg)
 {
 	struct worker *w = arg;
 
+	while (!w->draining || w->conns.first != NULL) {
+		poller_wait(&w->poller);
+		conns_tick(&w->conns);
+		poller_serve(&w->poller);
+		conns_bury(&w->conns);
+	}
+	/* What is on the pool must come back first. */
+	uv_unref((uv_handle_t *)&w->timer);
+	uv_unref((uv_handle_t *)&w->mailbox);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 
@@ -140,7 +151,8 @@ init_loop(struct worker *w)
 	if (uv_loop_init(&w->loop) != 0 ||
 	    uv_async_init(&w->loop, &w->mailbox, on_mail) != 0 ||
 	    uv_timer_init(&w->loop, &w->timer) != 0 ||
-	    uv_mutex_init(&w->lock) != 0)
+	    uv_mutex_init(&w->lock) != 0 ||
+	    !poller_init(&w->poller, &w->loop))
 		abort();
 	w->mailbox.data = w;
 	w->timer.data = w;
@@ -168,7 +180,7 @@ worker_start(struct server *srv, unsigned n, const char **why)
 	w->server = srv;
 	w->conns.host->wake = wake;
 	w->conns.host->waker = w;
-	w->conns.loop = &w->loop;
+	w->conns.poller = &w->poller;
 	w->conns.input = w->input;
 	init_loop(w);
 	srv->hosts[n] = w->conns.host;
@@ -197,6 +209,19 @@ grow_letters(struct worker *w)
 	w->letters = letters;
 	w->letters_room = room;
 	return true;
+}
+
+struct poller *
+worker_poller(struct worker *w)
+{
+	return &w->poller;
+}
+
+void
+worker_take(struct worker *w, int fd, const struct listener *listener)
+{
+	conns_expect(&w->conns);
+	take(w, &(struct letter){ fd, listener->protocol, listener->auth });
 }
 
 void
@@ -252,6 +277,9 @@ worker_free(struct worker **wp)
 	busy = uv_loop_close(&w->loop);
 	assert(busy == 0);
 	(void)busy;
+	poller_fini(&w->poller);
+	for (unsigned i = 0; i < w->nletters; i++)
+		close(w->letters[i].fd);
 	uv_mutex_destroy(&w->lock);
 	free(w->letters);
 	host_free(&w->conns.host);
