@@ -39,6 +39,7 @@ struct login {
 	bool in_text;  /* BUSY: what the attempt came by */
 	uint8_t opcode;
 	uint32_t opaque;
+	uint8_t invited; /* enum auth_mechanism: to say its first in a step */
 	enum op op;
 	struct text_reply *success; /* BUSY, in_text */
 	struct attempt *attempt;    /* BUSY, until taken */
@@ -79,6 +80,16 @@ end_dialogue(struct login *l)
 	l->dialogue = NULL;
 }
 
+/* Whoever asks for challenges and leaves them has guessed, or kept hashers
+ * busy. */
+static void
+abandon_dialogue(struct login *l)
+{
+	if (l->dialogue != NULL)
+		auth_failed(l->auth, l->peer);
+	end_dialogue(l);
+}
+
 /* Nobody any more. */
 static void
 withdraw(struct login *l)
@@ -97,7 +108,7 @@ login_free(struct login **lp)
 
 	*lp = NULL;
 	withdraw(l);
-	end_dialogue(l);
+	abandon_dialogue(l);
 	if (l->attempt != NULL)
 		attempt_free(&l->attempt);
 	free(l->success);
@@ -336,6 +347,7 @@ finish_text(struct login *l, struct host *h, struct attempt *a)
 static enum login_verdict
 fail(struct login *l, struct host *h, const struct request *req)
 {
+	l->invited = 0;
 	end_dialogue(l);
 	withdraw(l);
 	count(h, false);
@@ -446,6 +458,27 @@ step_scram(struct login *l, struct host *h, const struct request *req)
 	return LOGIN_DONE;
 }
 
+/* The client has sent what its mechanism begins with; or nothing, then it is
+ * asked for that, as Cyrus does. */
+static enum login_verdict
+begin(struct login *l, struct host *h, const struct request *req,
+    unsigned mechanism)
+{
+	bool invites = mechanism != 0 && req->nvalue == 0 &&
+	    req->op == OP_SASL_AUTH;
+
+	l->invited = invites ? (uint8_t)mechanism : 0;
+	if (invites) {
+		answer_text(h, req, STATUS_AUTH_CONTINUE, "", 0);
+		return LOGIN_DONE;
+	}
+	if (mechanism == AUTH_SCRAM)
+		return begin_scram(l, h, req);
+	if (mechanism == AUTH_PLAIN)
+		return begin_plain(l, h, req);
+	return fail(l, h, req);
+}
+
 enum login_verdict
 login_sasl(struct login *l, struct host *h, const struct request *req)
 {
@@ -459,16 +492,14 @@ login_sasl(struct login *l, struct host *h, const struct request *req)
 	}
 	mechanism = auth_mechanism(l->auth, req->key, req->nkey);
 	withdraw(l);
-	if (req->op == OP_SASL_STEP) {
-		if (mechanism == AUTH_SCRAM && l->dialogue != NULL)
-			return step_scram(l, h, req);
-		return fail(l, h, req);
+	if (req->op == OP_SASL_AUTH) {
+		abandon_dialogue(l);
+		return begin(l, h, req, mechanism);
 	}
-	end_dialogue(l);
-	if (mechanism == AUTH_SCRAM)
-		return begin_scram(l, h, req);
-	if (mechanism == AUTH_PLAIN)
-		return begin_plain(l, h, req);
+	if (mechanism == AUTH_SCRAM && l->dialogue != NULL)
+		return step_scram(l, h, req);
+	if (mechanism != 0 && mechanism == l->invited)
+		return begin(l, h, req, mechanism);
 	return fail(l, h, req);
 }
 
@@ -572,7 +603,8 @@ login_finish(struct login *l, struct host *h, struct attempt *a)
 	/* A challenge is no verdict yet. */
 	if (!scram) {
 		count(h, a->good);
-		if (!a->good)
+		/* Nobody has looked at what was refused. */
+		if (!a->good && !a->refused)
 			auth_failed(l->auth, l->peer);
 	}
 	if (l->in_text)

@@ -25,7 +25,9 @@ enum { SEEDS = 32 };
 struct users {
 	unsigned count, room;
 	unsigned nprefixes, prefixes_room;
-	bool own; /* some line is slabd's */
+	unsigned nplain; /* lines of memcached's */
+	const struct user *own;	  /* somebody of a line of slabd's, or NULL */
+	const struct user *plain; /* of memcached's, or NULL */
 	bool seeded;
 	enum users_form form;
 	struct user *users;   /* sorted by name; locked memory */
@@ -35,7 +37,10 @@ struct users {
 	uint8_t *seed;	      /* SEEDS bytes: what strangers are told; then as
 				 many for digests of good passwords */
 	pthread_mutex_t lock; /* guards from here ... */
-	unsigned references;  /* and has_..., good, verifier of each user */
+	unsigned references;  /* and has_good, good of each user */
+	/* ... to here */
+	pthread_mutex_t deriving; /* guards from here ... */
+	bool derived;	      /* and the verifiers of users without hash */
 	/* ... to here */
 };
 
@@ -75,6 +80,7 @@ static void
 destroy(struct users *u)
 {
 	pthread_mutex_destroy(&u->lock);
+	pthread_mutex_destroy(&u->deriving);
 	sodium_free(u->users);
 	sodium_free(u->text);
 	sodium_free(u->seed);
@@ -132,6 +138,7 @@ make(const char *bytes, size_t n, enum users_form form)
 	if (u == NULL)
 		return NULL;
 	pthread_mutex_init(&u->lock, NULL);
+	pthread_mutex_init(&u->deriving, NULL);
 	u->references = 1;
 	u->form = form;
 	if (!make_room(u, bytes, n)) {
@@ -230,7 +237,6 @@ read_own(struct users *u, struct user *user, char *rest, struct place *p)
 	if (word == NULL || !scram_read(&user->verifier, word))
 		return complain(p, "the SCRAM-SHA-256 verifier is %s",
 		    word == NULL ? "missing" : "damaged");
-	user->has_verifier = true;
 	word = next_word(&rest);
 	if (word == NULL)
 		return true;
@@ -292,10 +298,9 @@ read_line(struct users *u, char *line, struct place *p)
 	user->nname = (uint32_t)strlen(line);
 	user->rights = USER_ALL;
 	u->count++;
-	if (strncmp(colon, ARGON, sizeof(ARGON) - 1) == 0) {
-		u->own = true;
+	if (strncmp(colon, ARGON, sizeof(ARGON) - 1) == 0)
 		return read_own(u, user, colon, p);
-	}
+	u->nplain++;
 	user->password = colon;
 	user->npassword = (uint32_t)strlen(colon);
 	if (user->npassword == 0)
@@ -338,20 +343,32 @@ by_name(const void *a, const void *b)
 	    ((const struct user *)b)->name);
 }
 
+static int
+by_name_and_line(const void *a, const void *b)
+{
+	unsigned first = ((const struct user *)a)->line;
+	unsigned second = ((const struct user *)b)->line;
+	int order = by_name(a, b);
+
+	return order != 0 ? order : (first > second) - (first < second);
+}
+
+/* What is more than a password must not be said twice. */
 static bool
 sort(struct users *u, struct place *p)
 {
-	qsort(u->users, u->count, sizeof(*u->users), by_name);
-	for (unsigned i = 1; i < u->count; i++)
-		if (by_name(&u->users[i - 1], &u->users[i]) == 0) {
-			const struct user *a = &u->users[i - 1];
-			const struct user *b = &u->users[i];
-			bool rises = a->line < b->line;
+	qsort(u->users, u->count, sizeof(*u->users), by_name_and_line);
+	for (unsigned i = 0; i < u->count; i++) {
+		const struct user *b = &u->users[i], *a = b - 1;
 
-			p->line = rises ? b->line : a->line;
-			return complain(p, "%s has a line already, %u",
-			    a->name, rises ? a->line : b->line);
-		}
+		*(b->hash != NULL ? &u->own : &u->plain) = b;
+		if (i == 0 || by_name(a, b) != 0 ||
+		    (a->hash == NULL && b->hash == NULL))
+			continue;
+		p->line = b->line;
+		return complain(p, "%s has a line already, %u", a->name,
+		    a->line);
+	}
 	return true;
 }
 
@@ -471,15 +488,20 @@ users_at(const struct users *u, unsigned i)
 bool
 users_are_memcacheds(const struct users *u)
 {
-	return !u->own;
+	return u->own == NULL;
 }
 
+/* The first line of that name. */
 static struct user *
 look_up(const struct users *u, const char *name)
 {
 	struct user key = { .name = name };
+	struct user *user = bsearch(&key, u->users, u->count, sizeof(key),
+	    by_name);
 
-	return bsearch(&key, u->users, u->count, sizeof(key), by_name);
+	while (user != NULL && user > u->users && by_name(user - 1, user) == 0)
+		user--;
+	return user;
 }
 
 /* As Cyrus does it for memcached. */
@@ -509,6 +531,7 @@ users_find(const struct users *u, const char *name, size_t n)
 {
 	struct user_claim claim = { 0 };
 	char text[USERS_NAME_MAX + 1];
+	struct user *at_host;
 	uint32_t pick;
 
 	make_salt(u, name, n, claim.salt);
@@ -518,8 +541,10 @@ users_find(const struct users *u, const char *name, size_t n)
 		memcpy(text, name, n);
 		text[n] = '\0';
 		claim.user = look_up(u, text);
+		/* In any case: it takes time. */
+		at_host = look_up_at_host(u, text);
 		if (claim.user == NULL)
-			claim.user = look_up_at_host(u, text);
+			claim.user = at_host;
 	}
 	claim.known = claim.user != NULL;
 	if (!claim.known)
@@ -537,55 +562,81 @@ digest_of(const struct users *u, const char *password, size_t n,
 	    u->seed + SEEDS, SEEDS);
 }
 
-/* Digests, so that neither contents nor length tell by time. */
+/* By digests, so that the contents do not tell by time. */
 static bool
-is_equal(const struct users *u, const char *a, size_t na,
-    const uint8_t b[32])
-{
-	uint8_t digest[32];
-	bool equal;
-
-	digest_of(u, a, na, digest);
-	equal = sodium_memcmp(digest, b, sizeof(digest)) == 0;
-	sodium_memzero(digest, sizeof(digest));
-	return equal;
-}
-
-static bool
-check_plain(const struct users *u, const struct user *user,
+is_password(const struct users *u, const struct user *user, size_t n,
     const uint8_t digest[32])
 {
-	bool good = is_equal(u, user->password, user->npassword, digest);
+	const char *password = user->password;
+	bool fits = n == user->npassword || (u->form == USERS_PWDB &&
+	    n < user->npassword && password[n] == ':');
+	uint8_t own[32];
+	bool equal;
 
-	if (u->form == USERS_PWDB)
-		for (uint32_t i = 1; i < user->npassword; i++)
-			if (user->password[i] == ':')
-				good |= is_equal(u, user->password, i, digest);
+	digest_of(u, password, fits ? n : user->npassword, own);
+	equal = sodium_memcmp(own, digest, sizeof(own)) == 0;
+	sodium_memzero(own, sizeof(own));
+	return fits && equal;
+}
+
+/* Of all the user's lines, or of a PWDB's first. */
+static bool
+check_plain(const struct users *u, const struct user *user, size_t n,
+    const uint8_t digest[32])
+{
+	const struct user *end = u->users + u->count, *first = user;
+	bool good = is_password(u, user, n, digest);
+
+	while (u->form == USERS_FILE && ++user < end &&
+	    by_name(first, user) == 0)
+		good |= is_password(u, user, n, digest);
 	return good;
 }
 
 static bool
-check_hash(struct users *u, const struct user_claim *claim,
-    const char *password, size_t n, const uint8_t digest[32])
+is_remembered(struct users *u, const struct user *user,
+    const uint8_t digest[32])
 {
-	struct user *user = claim->user;
 	bool good;
 
 	pthread_mutex_lock(&u->lock);
 	good = user->has_good &&
 	    sodium_memcmp(user->good, digest, sizeof(user->good)) == 0;
 	pthread_mutex_unlock(&u->lock);
-	/* Somebody unknown must not be told by time that this is somebody's
-	 * password. */
+	return good;
+}
+
+static void
+remember(struct users *u, struct user *user, const uint8_t digest[32])
+{
+	pthread_mutex_lock(&u->lock);
+	memcpy(user->good, digest, sizeof(user->good));
+	user->has_good = true;
+	pthread_mutex_unlock(&u->lock);
+}
+
+/*
+ * A short way in for who is known and right.  All others go the long way, if
+ * the file has any, on somebody's hash: neither that a name is unknown nor
+ * that its line is memcached's, nor that the password is somebody else's, is
+ * to be seen by the time it takes.
+ */
+static bool
+check(struct users *u, const struct user_claim *claim, const char *password,
+    size_t n, const uint8_t digest[32])
+{
+	struct user *user = claim->user;
+	const struct user *hashed = user->hash != NULL ? user : u->own;
+	bool is_hashed = hashed == user, good;
+
+	good = is_hashed ? is_remembered(u, user, digest) :
+	    check_plain(u, user, n, digest);
+	if ((good && claim->known) || hashed == NULL)
+		return good;
+	good = crypto_pwhash_str_verify(hashed->hash, password, n) == 0 &&
+	    is_hashed;
 	if (good && claim->known)
-		return true;
-	good = crypto_pwhash_str_verify(user->hash, password, n) == 0;
-	if (good && claim->known) {
-		pthread_mutex_lock(&u->lock);
-		memcpy(user->good, digest, sizeof(user->good));
-		user->has_good = true;
-		pthread_mutex_unlock(&u->lock);
-	}
+		remember(u, user, digest);
 	return good;
 }
 
@@ -599,46 +650,52 @@ users_check(struct users *u, const struct user_claim *claim,
 	if (n == 0 || n > USERS_PASSWORD_MAX)
 		return false;
 	digest_of(u, password, n, digest);
-	good = claim->user->hash != NULL ?
-	    check_hash(u, claim, password, n, digest) :
-	    check_plain(u, claim->user, digest);
+	good = check(u, claim, password, n, digest);
 	sodium_memzero(digest, sizeof(digest));
 	return good && claim->known;
 }
 
 /* ------------------------------------------------------------ SCRAM */
 
-/* For a user whose password is at hand, once. */
+/* As many rounds as the others have, so that they do not tell. */
 static void
-derive(struct users *u, struct user *user)
+derive(const struct users *u, const struct user *user,
+    struct scram_verifier *v)
 {
-	struct scram_verifier v = { .rounds = SCRAM_ROUNDS_LEAST };
-
-	make_salt(u, user->name, user->nname, v.salt);
-	v.nsalt = USERS_SALT;
-	scram_derive(&v, user->password, user->npassword);
-	pthread_mutex_lock(&u->lock);
-	user->verifier = v;
-	user->has_verifier = true;
-	pthread_mutex_unlock(&u->lock);
-	sodium_memzero(&v, sizeof(v));
+	v->rounds = u->own != NULL ? u->own->verifier.rounds :
+	    SCRAM_ROUNDS_LEAST;
+	make_salt(u, user->name, user->nname, v->salt);
+	v->nsalt = USERS_SALT;
+	scram_derive(v, user->password, user->npassword);
 }
 
+static void
+derive_all(struct users *u)
+{
+	pthread_mutex_lock(&u->deriving);
+	for (unsigned i = 0; i < u->count && !u->derived; i++)
+		if (u->users[i].hash == NULL)
+			derive(u, &u->users[i], &u->users[i].verifier);
+	u->derived = true;
+	pthread_mutex_unlock(&u->deriving);
+}
+
+/*
+ * Verifiers of few users are made together and kept, of many never, and then
+ * one is made in any case: else who was here before would be seen by time.
+ */
 void
 users_verifier(struct users *u, const struct user_claim *claim,
     struct scram_verifier *v)
 {
-	struct user *user = claim->user;
-	bool has;
+	const struct user *user = claim->user;
 
-	pthread_mutex_lock(&u->lock);
-	has = user->has_verifier;
-	pthread_mutex_unlock(&u->lock);
-	if (!has)
-		derive(u, user);
-	pthread_mutex_lock(&u->lock);
-	*v = user->verifier;
-	pthread_mutex_unlock(&u->lock);
+	if (u->nplain > USERS_DERIVED_MOST)
+		derive(u, user->hash == NULL ? user : u->plain, v);
+	else if (u->nplain > 0)
+		derive_all(u);
+	if (user->hash != NULL || u->nplain <= USERS_DERIVED_MOST)
+		*v = user->verifier;
 	if (claim->known)
 		return;
 	/* As many bytes of salt as that user has. */

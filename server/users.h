@@ -7,23 +7,27 @@
  *
  * rights are words of read, write, admin with commas between them; without
  * them, all.  Prefixes bound the keys that the user sees and touches.  A line
- * of any other form is memcached's, name:password, with all rights.  Lines
- * that begin with # are comments, empty ones are skipped.
+ * of any other form is memcached's, name:password, with all rights; of those
+ * a name may have several, as in memcached: then each password is right, in
+ * a PWDB that of the first.  Lines that begin with # are comments, empty ones
+ * are skipped.
  *
  * What is read is a snapshot that does not change: a reload makes another
  * one, and whoever logged in by the old one keeps it until it lets go.
  *
  * Somebody unknown is given the secrets of somebody else to work on, so that
  * it takes as long to be refused as a user with a wrong password, and a salt
- * that is always the same for that name.
+ * that is always the same for that name.  In a file with both forms of lines a
+ * wrong password costs a hash whatever the user's line is.
  *
  * Owns:    the users and their secrets, in locked memory that is wiped when
  *          the last reference goes.
  * Threads: any; the count of references and what is cached have a lock.
  * Fails:   users_read(), users_parse() return NULL and say FILE:LINE: why.
  * Cost:    users_check() about 15 ms and 19 MB the first time, and then as
- *          long as the password is wrong; users_verifier() a few ms for a
- *          user of memcached's form, once.
+ *          long as the password is wrong.  users_verifier() is cheap, but in
+ *          a file with lines of memcached's form: a few ms for each of them
+ *          the first time, or, if they are many, a few ms each time.
  */
 #ifndef SERVER_USERS_H
 #define SERVER_USERS_H
@@ -50,6 +54,7 @@ enum {
 	USERS_FILE_MAX = 64 << 20,
 	USERS_WHY_MAX = 512,
 	USERS_SALT = 16, /* bytes, where nobody chose */
+	USERS_DERIVED_MOST = 64, /* verifiers that are made and kept */
 	USERS_HASH_MAX = 128, /* crypto_pwhash_STRBYTES */
 	/* Argon2id as OWASP has it: 19 MiB, twice. */
 	USERS_HASH_OPS = 2,
@@ -73,9 +78,9 @@ struct user {
 	const char *hash;     /* Argon2id, or */
 	const char *password; /* as it stands in a file of memcached's form */
 	uint32_t npassword;
-	bool has_good, has_verifier;
+	bool has_good;
 	uint8_t good[32]; /* digest of the password that was right */
-	struct scram_verifier verifier;
+	struct scram_verifier verifier; /* with hash, or once it is derived */
 };
 
 /* Whom a name stands for: known, or somebody else to work on. */

@@ -13,7 +13,8 @@
 	X(stats)                                                              \
 	X(throttle)                                                           \
 	X(users)                                                              \
-	X(watch)
+	X(watch) \
+	X(work)
 
 #define X(suite) Suite *suite##_suite(void);
 SUITES(X)

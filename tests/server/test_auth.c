@@ -107,6 +107,50 @@ END_TEST
 
 /* ------------------------------------------------------------ binary */
 
+/* The client's part: the final message, to whoever is called foo. */
+static size_t
+prove(const char *challenge, size_t n, const char *password, char *out)
+{
+	struct scram_verifier v = { 0 };
+	crypto_auth_hmacsha256_state st;
+	char nonce[256], salt64[128], said[1024], text[64];
+	uint8_t salted[32], key[32], stored[32], signature[32];
+	unsigned rounds;
+	size_t nsalt;
+
+	snprintf(said, sizeof(said), "%.*s", (int)n, challenge);
+	ck_assert_int_eq(sscanf(said, "r=%255[^,],s=%127[^,],i=%u", nonce,
+	    salt64, &rounds), 3);
+	sodium_base642bin(v.salt, sizeof(v.salt), salt64, strlen(salt64),
+	    NULL, &nsalt, NULL, sodium_base64_VARIANT_ORIGINAL);
+	v.salt[nsalt] = 0;
+	v.salt[nsalt + 3] = 1;
+	/* Hi(), written anew. */
+	memset(salted, 0, sizeof(salted));
+	for (unsigned i = 0; i < rounds; i++) {
+		crypto_auth_hmacsha256_init(&st, (const uint8_t *)password,
+		    strlen(password));
+		crypto_auth_hmacsha256_update(&st, i == 0 ? v.salt : key,
+		    i == 0 ? nsalt + 4 : 32);
+		crypto_auth_hmacsha256_final(&st, key);
+		for (unsigned k = 0; k < 32; k++)
+			salted[k] ^= key[k];
+	}
+	crypto_auth_hmacsha256(key, (const uint8_t *)"Client Key", 10,
+	    salted);
+	crypto_hash_sha256(stored, key, 32);
+	n = (size_t)snprintf(said, sizeof(said), "n=foo,r=nonce,%.*s,c=biws,"
+	    "r=%s", (int)n, challenge, nonce);
+	crypto_auth_hmacsha256(signature, (const uint8_t *)said, n, stored);
+	for (unsigned k = 0; k < 32; k++)
+		key[k] ^= signature[k];
+	sodium_bin2base64(text, sizeof(text), key, 32,
+	    sodium_base64_VARIANT_ORIGINAL);
+	return (size_t)sprintf(out, "c=biws,r=%s,p=%s", nonce, text);
+}
+
+#define SCRAM "SCRAM-SHA-256"
+
 #define PLAIN(t, data) site_sasl(t, OP_AUTH, "PLAIN", data, sizeof(data) - 1)
 
 START_TEST(plain)
@@ -140,7 +184,6 @@ START_TEST(bad_plain)
 	struct site s;
 
 	site_open(&s, site_line("foo", "bar", ""), "");
-	ck_assert_int_eq(PLAIN(s.t, ""), 0x20);
 	ck_assert_int_eq(PLAIN(s.t, "foo"), 0x20);
 	ck_assert_int_eq(PLAIN(s.t, "\0foo"), 0x20);
 	ck_assert_int_eq(PLAIN(s.t, "\0foo\0"), 0x20);
@@ -164,6 +207,49 @@ START_TEST(bad_plain)
 	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "SCRAM-SHA-256", "", 0), 0x20);
 	ck_assert_int_eq(s.t->verdict, SESSION_MORE);
 	ck_assert_int_eq(PLAIN(s.t, "\0foo\0bar"), 0);
+	site_close(&s);
+}
+END_TEST
+
+/* A client that begins with nothing is asked for it, and says it in a step. */
+START_TEST(invited)
+{
+	struct site s;
+	char final[512];
+	size_t n;
+
+	site_open(&s, site_line("foo", "bar", ""), "");
+	ck_assert_int_eq(PLAIN(s.t, ""), 0x21);
+	site_status(s.t, OP_AUTH, "");
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "\0foo\0bar", 8), 0);
+	ck_assert_int_eq(site_ask(s.t, OP_NOOP), 0);
+	/* To ask is no attempt, but it takes back what was allowed. */
+	ck_assert_int_eq(PLAIN(s.t, ""), 0x21);
+	ck_assert_uint_eq(s.t->host->counters.auth_cmds, 1);
+	ck_assert_int_eq(site_ask(s.t, OP_NOOP), 0x20);
+	talk_again(s.t);
+	/* Of another mechanism, twice, nothing, wrong. */
+	ck_assert_int_eq(site_sasl(s.t, OP_AUTH, SCRAM, "", 0), 0x21);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "\0foo\0bar", 8),
+	    0x20);
+	ck_assert_int_eq(PLAIN(s.t, ""), 0x21);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "\0foo\0baz", 8),
+	    0x20);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "\0foo\0bar", 8),
+	    0x20);
+	ck_assert_int_eq(PLAIN(s.t, ""), 0x21);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "", 0), 0x20);
+	ck_assert_int_eq(PLAIN(s.t, ""), 0x21);
+	ck_assert_int_eq(site_sasl(s.t, OP_AUTH, "LOGIN", "", 0), 0x20);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "\0foo\0bar", 8),
+	    0x20);
+	ck_assert_int_eq(site_sasl(s.t, OP_AUTH, SCRAM, "", 0), 0x21);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, SCRAM, "n,,n=foo,r=nonce",
+	    16), 0x21);
+	n = prove(s.t->out + 24, s.t->nout - 24, "bar", final);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, SCRAM, final, n), 0x21);
+	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, SCRAM, "", 0), 0);
+	ck_assert_int_eq(site_ask(s.t, OP_NOOP), 0);
 	site_close(&s);
 }
 END_TEST
@@ -217,50 +303,6 @@ START_TEST(closed_before_login)
 END_TEST
 
 /* ------------------------------------------------------------ SCRAM */
-
-/* The client's part: the final message, to whoever is called foo. */
-static size_t
-prove(const char *challenge, size_t n, const char *password, char *out)
-{
-	struct scram_verifier v = { 0 };
-	crypto_auth_hmacsha256_state st;
-	char nonce[256], salt64[128], said[1024], text[64];
-	uint8_t salted[32], key[32], stored[32], signature[32];
-	unsigned rounds;
-	size_t nsalt;
-
-	snprintf(said, sizeof(said), "%.*s", (int)n, challenge);
-	ck_assert_int_eq(sscanf(said, "r=%255[^,],s=%127[^,],i=%u", nonce,
-	    salt64, &rounds), 3);
-	sodium_base642bin(v.salt, sizeof(v.salt), salt64, strlen(salt64),
-	    NULL, &nsalt, NULL, sodium_base64_VARIANT_ORIGINAL);
-	v.salt[nsalt] = 0;
-	v.salt[nsalt + 3] = 1;
-	/* Hi(), written anew. */
-	memset(salted, 0, sizeof(salted));
-	for (unsigned i = 0; i < rounds; i++) {
-		crypto_auth_hmacsha256_init(&st, (const uint8_t *)password,
-		    strlen(password));
-		crypto_auth_hmacsha256_update(&st, i == 0 ? v.salt : key,
-		    i == 0 ? nsalt + 4 : 32);
-		crypto_auth_hmacsha256_final(&st, key);
-		for (unsigned k = 0; k < 32; k++)
-			salted[k] ^= key[k];
-	}
-	crypto_auth_hmacsha256(key, (const uint8_t *)"Client Key", 10,
-	    salted);
-	crypto_hash_sha256(stored, key, 32);
-	n = (size_t)snprintf(said, sizeof(said), "n=foo,r=nonce,%.*s,c=biws,"
-	    "r=%s", (int)n, challenge, nonce);
-	crypto_auth_hmacsha256(signature, (const uint8_t *)said, n, stored);
-	for (unsigned k = 0; k < 32; k++)
-		key[k] ^= signature[k];
-	sodium_bin2base64(text, sizeof(text), key, 32,
-	    sodium_base64_VARIANT_ORIGINAL);
-	return (size_t)sprintf(out, "c=biws,r=%s,p=%s", nonce, text);
-}
-
-#define SCRAM "SCRAM-SHA-256"
 
 static void
 begin(struct talk *t, const char *password, char *final, size_t *n)
@@ -389,6 +431,7 @@ auth_suite(void)
 	tcase_add_test(t, long_lines);
 	tcase_add_test(t, plain);
 	tcase_add_test(t, bad_plain);
+	tcase_add_test(t, invited);
 	tcase_add_test(t, long_plain);
 	tcase_add_test(t, closed_before_login);
 	tcase_add_test(t, scram);

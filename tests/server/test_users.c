@@ -80,6 +80,55 @@ START_TEST(pwdb_form)
 }
 END_TEST
 
+/* As memcached's -Y has it: each of them is right. */
+START_TEST(several_lines)
+{
+	static const char text[] = "b:x\na:one\nc:y\na:two\na:one\n";
+	char why[USERS_WHY_MAX];
+	struct users *u = parse(text);
+	struct user_claim claim = users_find(u, "a", 1);
+	struct scram_verifier v, w;
+
+	ck_assert(is_right(u, "a", "one"));
+	ck_assert(is_right(u, "a", "two"));
+	ck_assert(!is_right(u, "a", "x"));
+	ck_assert(!is_right(u, "a", "y"));
+	ck_assert(!is_right(u, "b", "one"));
+	ck_assert(!is_right(u, "c", "two"));
+	/* SCRAM knows one password: the first. */
+	users_verifier(u, &claim, &v);
+	w = v;
+	scram_derive(&w, "one", 3);
+	ck_assert_int_eq(memcmp(v.stored, w.stored, SCRAM_KEY), 0);
+	users_release(&u);
+	/* And a PWDB, where its search ends at the first. */
+	u = users_parse("f", USERS_PWDB, text, sizeof(text) - 1, why);
+	ck_assert(is_right(u, "a", "one"));
+	ck_assert(!is_right(u, "a", "two"));
+	users_release(&u);
+}
+END_TEST
+
+START_TEST(mixed_forms)
+{
+	struct users *u = parse("plain:pw\n" ALICE "\nzoe:pw\n");
+
+	ck_assert(!users_are_memcacheds(u));
+	ck_assert(is_right(u, "plain", "pw"));
+	ck_assert(is_right(u, "zoe", "pw"));
+	ck_assert(is_right(u, "alice", "secret"));
+	/* The hash that a wrong password is tried on is not one's own. */
+	ck_assert(!is_right(u, "plain", "secret"));
+	ck_assert(!is_right(u, "zoe", "secret"));
+	ck_assert(!is_right(u, "alice", "pw"));
+	for (char name[] = "a"; *name <= 'z'; ++*name) {
+		ck_assert(!is_right(u, name, "pw"));
+		ck_assert(!is_right(u, name, "secret"));
+	}
+	users_release(&u);
+}
+END_TEST
+
 START_TEST(own_form)
 {
 	struct users *u = parse("# a comment\n" ALICE " read,write a: ab\n"
@@ -120,7 +169,9 @@ static const struct {
 	{ "name:\n", "f:1: the password is empty" },
 	{ "a b:c\n", "f:1: a name has no blanks" },
 	{ "a\tb:c\n", "f:1: a name has no blanks" },
-	{ "a:b\nc:d\na:e\n", "f:3: a has a line already, 1" },
+	{ ALICE "\nc:d\nalice:e\n", "f:3: alice has a line already, 1" },
+	{ "c:d\nalice:e\n" ALICE, "f:3: alice has a line already, 2" },
+	{ ALICE "\n" ALICE " read\n", "f:2: alice has a line already, 1" },
 	{ "a:$argon2id$\n", "f:1: the Argon2id hash is damaged" },
 	{ "a:$argon2id$v=19$m=0 " SCRAM "\n",
 	    "f:1: the Argon2id hash is damaged" },
@@ -215,19 +266,30 @@ START_TEST(strangers)
 }
 END_TEST
 
+/* Made from what stands in the file, whether they are few and kept or many. */
 START_TEST(verifier_of_a_password)
 {
-	struct users *u = parse("a:pencil\n");
-	struct user_claim claim = users_find(u, "a", 1);
+	char text[4096] = "a:pencil\n";
 	struct scram_verifier v, w;
 
-	users_verifier(u, &claim, &v);
-	w = v;
-	memset(w.stored, 0, SCRAM_KEY);
-	scram_derive(&w, "pencil", 6);
-	ck_assert_int_eq(memcmp(v.stored, w.stored, SCRAM_KEY), 0);
-	ck_assert_int_eq(memcmp(v.server, w.server, SCRAM_KEY), 0);
-	users_release(&u);
+	for (unsigned many = 0; many < 2; many++) {
+		struct users *u = parse(text);
+		struct user_claim claim = users_find(u, "a", 1);
+
+		for (unsigned again = 0; again < 2; again++) {
+			users_verifier(u, &claim, &v);
+			w = v;
+			memset(w.stored, 0, SCRAM_KEY);
+			scram_derive(&w, "pencil", 6);
+			ck_assert_uint_eq(v.rounds, SCRAM_ROUNDS_LEAST);
+			ck_assert_uint_eq(v.nsalt, USERS_SALT);
+			ck_assert_mem_eq(v.stored, w.stored, SCRAM_KEY);
+			ck_assert_mem_eq(v.server, w.server, SCRAM_KEY);
+		}
+		users_release(&u);
+		for (unsigned i = 0; i < USERS_DERIVED_MOST; i++)
+			sprintf(text + strlen(text), "u%u:x\n", i);
+	}
 }
 END_TEST
 
@@ -287,6 +349,8 @@ users_suite(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, memcacheds_form);
 	tcase_add_test(t, pwdb_form);
+	tcase_add_test(t, several_lines);
+	tcase_add_test(t, mixed_forms);
 	tcase_add_test(t, own_form);
 	tcase_add_loop_test(t, test_broken, 0,
 	    sizeof(broken) / sizeof(*broken));
