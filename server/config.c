@@ -216,6 +216,13 @@ read_off(struct reader *r)
 }
 
 static int
+read_confine(struct reader *r)
+{
+	store(r, CONFIG_CONFINE_MUST);
+	return CONFIG_RUN;
+}
+
+static int
 read_none(struct reader *r)
 {
 	(void)r;
@@ -755,6 +762,7 @@ config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 
 	memset(c, 0, sizeof(*c));
 	c->prefix_delimiter[0] = ':';
+	c->confine = CONFIG_CONFINE_CAN;
 	r.defaults = true;
 	set_defaults(&r, options, NOPTIONS);
 	set_defaults(&r, suboptions, NSUBOPTIONS);

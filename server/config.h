@@ -44,6 +44,13 @@ enum {
 	CONFIG_PORT_ANY = 65536, /* -p -1: whichever is free */
 };
 
+/* The filter of system calls. */
+enum config_confine {
+	CONFIG_CONFINE_NOT,  /* -o no_drop_privileges */
+	CONFIG_CONFINE_CAN,  /* where the kernel has one: the default */
+	CONFIG_CONFINE_MUST, /* -o drop_privileges */
+};
+
 struct config {
 	/* memory */
 	size_t memory_limit;	/* -m, in bytes */
@@ -97,6 +104,7 @@ struct config {
 	const char *pid_file;	/* -P, or NULL */
 	const char *user;	/* -u, or NULL */
 	bool core_dumps;	/* -r */
+	unsigned confine;	/* -o drop_privileges: enum config_confine */
 
 	/* statistics and logs */
 	char prefix_delimiter[2];   /* -D, as a text */

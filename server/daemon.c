@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "server/config.h"
+#include "server/confine.h"
 #include "server/log.h"
 
 enum {
@@ -31,7 +32,7 @@ enum {
 void
 daemon_init(struct daemon *d)
 {
-	*d = (struct daemon){ .report = -1 };
+	*d = (struct daemon){ .report = -1, .null = -1 };
 }
 
 void
@@ -75,6 +76,8 @@ daemon_detach(struct daemon *d)
 	}
 	close(ends[0]);
 	d->report = ends[1];
+	/* Now, for later nothing is opened to be written. */
+	d->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (setsid() < 0 || (pid = fork()) < 0) {
 		log_error("-d: cannot detach: %s", strerror(errno));
 		daemon_release(d, OS_ERROR, NULL);
@@ -87,16 +90,15 @@ daemon_detach(struct daemon *d)
 }
 
 static void
-silence(const struct config *config)
+silence(struct daemon *d, const struct config *config)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		if (null > STDERR_FILENO)
-			close(null);
+	if (d->null >= 0) {
+		dup2(d->null, STDIN_FILENO);
+		dup2(d->null, STDOUT_FILENO);
+		dup2(d->null, STDERR_FILENO);
+		if (d->null > STDERR_FILENO)
+			close(d->null);
+		d->null = -1;
 	}
 	/* A core file is to be found where the server was started. */
 	if (!config->core_dumps && chdir("/") != 0)
@@ -112,7 +114,7 @@ daemon_release(struct daemon *d, int status, const struct config *config)
 	if (d->report < 0)
 		return;
 	if (status == CONFIG_RUN) {
-		silence(config);
+		silence(d, config);
 		log_to_syslog();
 	}
 	/* If the parent is gone, nobody asked. */
@@ -216,10 +218,26 @@ choose_user(const struct config *config)
 }
 
 static int
+drop(void)
+{
+	const char *why;
+
+	if (confine_drop(&why))
+		return CONFIG_RUN;
+	log_error("%s: %s", why, strerror(errno));
+	return OS_ERROR;
+}
+
+static int
 become(const struct config *config, const struct passwd *user)
 {
-	if (initgroups(user->pw_name, user->pw_gid) != 0 ||
-	    setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+	const uid_t uid = user->pw_uid;
+	const gid_t gid = user->pw_gid;
+
+	confine_bound();
+	/* The groups of that user and no others: what root's gave is gone. */
+	if (initgroups(user->pw_name, gid) != 0 ||
+	    setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) {
 		log_error("cannot become the user %s: %s", user->pw_name,
 		    strerror(errno));
 		return OS_ERROR;
@@ -227,7 +245,7 @@ become(const struct config *config, const struct passwd *user)
 	/* The switch takes the right to dump core away. */
 	if (config->core_dumps)
 		(void)prctl(PR_SET_DUMPABLE, 1);
-	return CONFIG_RUN;
+	return drop();
 }
 
 int
@@ -241,7 +259,7 @@ daemon_switch_user(const struct config *config)
 		    (user == NULL || strcmp(user->pw_name, config->user) != 0))
 			log_warn("-u %s: accepted, no effect: only root can "
 			    "become another user", config->user);
-		return CONFIG_RUN;
+		return drop();
 	}
 	user = choose_user(config);
 	if (user == NULL && config->user != NULL) {
@@ -254,12 +272,34 @@ daemon_switch_user(const struct config *config)
 		    "memcache or nobody; name one with -u (-u root insists)");
 		return CONFIG_USAGE;
 	}
-	if (user->pw_uid == 0)
+	if (user->pw_uid == 0) {
+		confine_no_new_privileges();
 		return CONFIG_RUN;
+	}
 	if (config->user == NULL)
 		log_warn("started as root without -u: serving as the user %s "
 		    "(-u root insists)", user->pw_name);
 	return become(config, user);
+}
+
+int
+daemon_confine(const struct config *config)
+{
+	const char *why;
+
+	if (config->confine == CONFIG_CONFINE_NOT || confine_calls(&why))
+		return CONFIG_RUN;
+	if (why == NULL) {
+		log_debug("no filter of system calls under a sanitizer");
+		return CONFIG_RUN;
+	}
+	if (config->confine == CONFIG_CONFINE_MUST) {
+		log_error("-o drop_privileges: %s", why);
+		return OS_ERROR;
+	}
+	log_warn("%s: serving without one (-o no_drop_privileges: so be it)",
+	    why);
+	return CONFIG_RUN;
 }
 
 /* ------------------------------------------------------------ pid file */

@@ -24,6 +24,7 @@ struct config;
 
 struct daemon {
 	int report;	     /* a pipe to the waiting parent, or -1 */
+	int null;	     /* where the standard streams are to lead, or -1 */
 	char *pid_file;	     /* absolute, or NULL */
 };
 
@@ -42,8 +43,12 @@ void daemon_release(struct daemon *, int status, const struct config *);
 
 /* Open files for -c, core files for -r, locked memory for -k. */
 int daemon_raise_limits(const struct config *);
-/* As root: to -u, or if that was not given to an unprivileged user. */
+/* As root: to -u, or if that was not given to an unprivileged user, who keeps
+ * no capability and no group of root's.  Nobody gains a privilege any more. */
 int daemon_switch_user(const struct config *);
 int daemon_write_pid(struct daemon *, const struct config *);
+/* The filter of system calls, if it is wanted; all that is to be opened for
+ * writing is open. */
+int daemon_confine(const struct config *);
 
 #endif

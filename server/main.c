@@ -260,17 +260,24 @@ hold_signals(int how)
 static int
 serve(struct program *p)
 {
+	int status;
+
 	if (uv_loop_init(&p->loop) != 0) {
 		log_error("cannot make an event loop: %s", strerror(errno));
 		return FAILED;
 	}
 	start_loop(p);
+	status = daemon_confine(&p->config);
+	if (status != CONFIG_RUN)
+		end_loop(p);
 	hold_signals(SIG_UNBLOCK);
-	greet(p);
-	daemon_release(&p->daemon, CONFIG_RUN, &p->config);
+	if (status == CONFIG_RUN) {
+		greet(p);
+		daemon_release(&p->daemon, CONFIG_RUN, &p->config);
+	}
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&p->loop);
-	return CONFIG_RUN;
+	return status;
 }
 
 int

@@ -116,7 +116,6 @@ O('o', "extended", "<list>", extended, unused, 0, 0, NULL, NULL,              \
 #define OWN_SWEEP "slabd's sweep of the expired sets its own pace"
 #define OWN_CHUNKS "slabd chains large values over chunks of its own choice"
 #define OWN_BUFFERS "replies take bounded memory in slabd, idle clients none"
-#define NO_SECCOMP "there is no seccomp filter; the service manager may set one"
 #define NO_PROXY "slabd is no proxy"
 
 #define SUBOPTIONS(G, O)                                                      \
@@ -194,6 +193,11 @@ O(0, "watcher_logbuf_size", "<kb>", kilobytes, watcher_logbuf, 1024,          \
   1073741824.0, "256", NULL, "what a watcher may fall behind")                \
 O(0, "worker_logbuf_size", "<kb>", kilobytes, worker_logbuf, 1024,            \
   1073741824.0, "64", NULL, "log lines that a worker may hold")               \
+G("the process")                                                              \
+O(0, "drop_privileges", NULL, confine, confine, 0, 0, NULL, NULL,             \
+  "refuse to serve without the filter of system calls")                       \
+O(0, "no_drop_privileges", NULL, off, confine, 0, 0, NULL, NULL,              \
+  "no filter of system calls (default: one, where the kernel can)")           \
 G("of other times and places")                                                \
 O(0, "modern", NULL, none, unused, 0, 0, NULL,                                \
   "what it turned on has long been the default", "newer defaults")            \
@@ -203,12 +207,8 @@ O(0, "inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                     \
   "numbers are written when they are asked for", "ready-made heads")          \
 O(0, "no_inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                  \
   "it is the default", "no ready-made heads")                                 \
-O(0, "drop_privileges", NULL, none, unused, 0, 0, NULL, NO_SECCOMP,           \
-  "seccomp filter")                                                           \
-O(0, "no_drop_privileges", NULL, none, unused, 0, 0, NULL, NO_SECCOMP,        \
-  "no seccomp filter")                                                        \
-O(0, "relaxed_privileges", NULL, none, unused, 0, 0, NULL, NO_SECCOMP,        \
-  "wider seccomp filter")                                                     \
+O(0, "relaxed_privileges", NULL, none, unused, 0, 0, NULL,                    \
+  "the filter of system calls has one width", "wider seccomp filter")         \
 O(0, "proxy_config", "<file>", none, unused, 0, 0, NULL, NO_PROXY, "proxy")   \
 O(0, "proxy_arg", "<text>", none, unused, 0, 0, NULL, NO_PROXY, "proxy")      \
 O(0, "proxy_uring", NULL, none, unused, 0, 0, NULL, NO_PROXY, "proxy")        \

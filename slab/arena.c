@@ -88,6 +88,8 @@ map_both(struct arena *a, size_t reserved)
 		arena_unmap(a->base, reserved);
 		return false;
 	}
+	/* What clients keep here is none of a core file's business. */
+	madvise(a->base, reserved, MADV_DONTDUMP);
 	arena_map_huge(a->base, a->base + reserved, HUGE_SIZE);
 	arena_map_huge(a->pages, (char *)a->pages + table, HUGE_SIZE);
 	a->reserved = reserved;

@@ -7,7 +7,7 @@
 cd "$(dirname "$0")/.." || exit 1
 B=build
 CC=${CC:-cc}
-CFLAGS="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libuv libsodium)"
+CFLAGS="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libuv libsodium libseccomp)"
 TMP=$B/lint
 mkdir -p $TMP
 
@@ -230,6 +230,36 @@ readme_names_files()
 	done
 }
 
+# What the compiler and the linker were asked for is in the programs.
+programs_are_hardened()
+{
+	for p in $B/slabd $B/slabd-passwd; do
+		readelf -hldnW $p >$TMP/elf
+		nm -D $p >$TMP/symbols
+		grep -q 'Type: *DYN' $TMP/elf && grep -q 'Flags:.* PIE' $TMP/elf ||
+		    echo "$p: not position independent"
+		grep -q GNU_RELRO $TMP/elf && grep -q 'Flags: NOW' $TMP/elf ||
+		    echo "$p: relocations stay writable"
+		grep -q 'GNU_STACK.* RW ' $TMP/elf ||
+		    echo "$p: the stack is executable"
+		grep -q __stack_chk_fail $TMP/symbols ||
+		    echo "$p: no stack protector"
+		grep -q '__v\{0,1\}snprintf_chk' $TMP/symbols ||
+		    echo "$p: no _FORTIFY_SOURCE"
+		case `uname -m` in x86_64)
+			grep -q 'x86 feature: IBT, SHSTK' $TMP/elf ||
+			    echo "$p: no control-flow protection"
+		esac
+	done
+	# The mark of the whole is forced; the parts must deserve it.
+	case `uname -m` in x86_64)
+		for o in $B/slab/*.o $B/proto/*.o $B/server/*.o $B/passwd/*.o; do
+			readelf -nW $o | grep -q 'x86 feature: IBT, SHSTK' ||
+			    echo "$o: no control-flow protection"
+		done
+	esac
+}
+
 rule floors_include_themselves
 rule floors_call_no_system
 rule floors_have_no_cycles
@@ -247,6 +277,7 @@ rule manual_names_options
 rule manual_names_commands
 rule manual_is_clean
 rule readme_names_files
+rule programs_are_hardened
 
 echo "lint: $passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -5,6 +5,7 @@
 #define SUITES(X)                                                             \
 	X(auth)                                                               \
 	X(config)                                                             \
+	X(confine)                                                            \
 	X(listen)                                                             \
 	X(meta)                                                               \
 	X(rights)                                                             \
