@@ -18,8 +18,7 @@ output_new(size_t size)
 		return NULL;
 	}
 	o->size = size;
-	o->used = o->sent = 0;
-	o->npins = o->first_pin = 0;
+	output_reset(o);
 	return o;
 }
 
@@ -101,10 +100,8 @@ output_sent(struct output *o, struct cache *cache, size_t n)
 	}
 	o->sent += n;
 	assert(o->sent <= o->used);
-	if (output_empty(o)) {
-		o->used = o->sent = 0;
-		o->npins = o->first_pin = 0;
-	}
+	if (output_empty(o))
+		output_reset(o);
 }
 
 void
@@ -112,8 +109,7 @@ output_clear(struct output *o, struct cache *cache)
 {
 	for (; o->first_pin < o->npins; o->first_pin++)
 		cache_unpin(cache, &o->pins[o->first_pin].item);
-	o->used = o->sent = 0;
-	o->npins = o->first_pin = 0;
+	output_reset(o);
 }
 
 struct output *
@@ -129,7 +125,6 @@ output_move(struct output *from)
 		to->pins[to->npins] = from->pins[i];
 		to->pins[to->npins++].after -= from->sent;
 	}
-	from->used = from->sent = 0;
-	from->npins = from->first_pin = 0;
+	output_reset(from);
 	return to;
 }

@@ -61,6 +61,14 @@ output_room(const struct output *o)
 	return o->size - o->used;
 }
 
+/* All was sent, and nothing of it was pinned. */
+static inline void
+output_reset(struct output *o)
+{
+	o->used = o->sent = 0;
+	o->npins = o->first_pin = 0;
+}
+
 /* Where to write; then say where the writing ended. */
 static inline char *
 output_at(struct output *o)

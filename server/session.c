@@ -330,6 +330,12 @@ feed_skip(struct session *s, struct host *h, size_t n)
 	return used;
 }
 
+bool
+session_sinks(const struct session *s)
+{
+	return s->phase == SESSION_VALUE && s->held->left > 0;
+}
+
 unsigned
 session_sink(struct session *s, struct host *h, struct iovec *iov,
     unsigned max)
@@ -338,7 +344,7 @@ session_sink(struct session *s, struct host *h, struct iovec *iov,
 	unsigned n = 0;
 	char *to;
 
-	if (s->phase != SESSION_VALUE || s->held->left == 0)
+	if (!session_sinks(s))
 		return 0;
 	cursor = s->held->cursor;
 	while (n < max && (iov[n].iov_len = cache_span(h->cache,

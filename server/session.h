@@ -83,6 +83,8 @@ bool session_is_private(const struct session *);
 struct attempt *session_attempt(struct session *);
 void session_resume(struct session *, struct host *, struct attempt *);
 
+/* In VALUE, and bytes of it are to come. */
+bool session_sinks(const struct session *);
 /* In VALUE: where the next bytes of the value go, at most max vectors; 0
  * otherwise.  Then say how many bytes came. */
 unsigned session_sink(struct session *, struct host *, struct iovec *,
