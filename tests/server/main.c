@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define SUITES(X)                                                             \
+	X(attack)                                                             \
 	X(auth)                                                               \
 	X(config)                                                             \
 	X(confine)                                                            \
