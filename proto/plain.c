@@ -30,83 +30,115 @@ deliver(struct request *req, enum op op, const char *key, size_t nkey,
 	req->follow = 0;
 }
 
-/*
- * One key and what ends it, from in on.  *more: another one of the same line
- * follows.  Returns the bytes up to the next key or line; 0 where a closer
- * look is needed.
- */
+/* Where the word at p ends.  Most keys end within 32 bytes, so the loop of
+ * scan_word_end() is only for the others. */
 static inline size_t
-read_key(const char *in, size_t n, size_t *nkey, bool *more)
+word_end(const char *p, size_t n)
 {
-	size_t end = scan_word_end(in, n < SCAN_MAX ? n : SCAN_MAX);
+	uint32_t mask;
 
-	*nkey = end;
-	*more = false;
-	if (end + 1 >= n && (end >= n || in[end] != '\n'))
-		return 0;
-	if (in[end] == '\n') {
-		*nkey -= end > 0 && in[end - 1] == '\r';
-		return end + 1;
+	if (n >= 32) {
+		mask = scan_either16(p, ' ', '\n') |
+		    scan_either16(p + 16, ' ', '\n') << 16;
+		if (__builtin_expect(mask != 0, 1))
+			return (size_t)__builtin_ctz(mask);
 	}
-	*more = true;
-	/* Blanks or a line end after the last blank: the other way. */
-	return in[end] == ' ' && in[end + 1] > ' ' ? end + 1 : 0;
+	return scan_word_end(p, n < SCAN_MAX ? n : SCAN_MAX);
+}
+
+/* Lines of one key. */
+static inline unsigned
+read_lines(const char **in, const char *end, struct request *batch,
+    unsigned max)
+{
+	const char *at = *in;
+	unsigned count = 0;
+
+	while (count < max && end - at >= GET + 2 && is_get(at)) {
+		const char *key = at + GET;
+		size_t n = (size_t)(end - key), nkey = word_end(key, n);
+
+		if (nkey == n || key[nkey] != '\n')
+			break;
+		at = key + nkey + 1;
+		nkey -= key[(ptrdiff_t)nkey - 1] == '\r';
+		if (nkey - 1 >= PROTO_KEY_MAX)
+			break;
+		deliver(&batch[count++], OP_GET, key, nkey, true);
+		*in = at;
+	}
+	return count;
+}
+
+/* The keys that are left of a line, of which one was read already: all of it
+ * has been looked at by then. */
+static inline unsigned
+read_keys(struct parser *p, const char **in, const char *end,
+    struct request *batch, unsigned max)
+{
+	const char *key = *in;
+	enum op op = p->op;
+	unsigned count = 0;
+
+	while (count < max) {
+		size_t n = (size_t)(end - key), nkey = word_end(key, n);
+		const char *next = key + nkey + 1;
+		bool last;
+
+		if (nkey == n)
+			break;
+		last = key[nkey] == '\n';
+		/* Blanks or a line end after the last blank: the other way. */
+		if (last)
+			nkey -= nkey > 0 && key[nkey - 1] == '\r';
+		else if (key[nkey] != ' ' || next == end || *next <= ' ')
+			break;
+		if (nkey - 1 >= PROTO_KEY_MAX)
+			break;
+		deliver(&batch[count++], op, key, nkey, last);
+		*in = key = next;
+		if (last) {
+			p->in_keys = false;
+			break;
+		}
+	}
+	return count;
 }
 
 unsigned
 plain_gets(struct parser *p, const char *in, size_t n, struct request *batch,
     unsigned max, size_t *used)
 {
-	unsigned count = 0;
-	size_t at = 0;
+	const char *at = in;
+	unsigned count = 0, got;
 
 	*used = 0;
 	if (p->proto != PROTO_TEXT)
 		return 0;
-	while (count < max) {
-		enum op op = OP_GET;
-		size_t from = at, nkey, len;
-		bool more;
-
-		if (p->in_keys) {
-			if (p->long_line || p->op > OP_GETS)
-				break;
-			op = p->op;
-		} else {
-			if (n - at < GET + 2 || !is_get(in + at))
-				break;
-			from += GET;
-		}
-		len = read_key(in + from, n - from, &nkey, &more);
-		/* Of a line of several keys the first is not for us: all of
-		 * it has to be looked at before. */
-		if (len == 0 || (more && !p->in_keys) ||
-		    nkey - 1 >= PROTO_KEY_MAX)
+	do {
+		if (!p->in_keys)
+			got = read_lines(&at, in + n, batch + count,
+			    max - count);
+		else if (!p->long_line && p->op <= OP_GETS)
+			got = read_keys(p, &at, in + n, batch + count,
+			    max - count);
+		else
 			break;
-		deliver(&batch[count++], op, in + from, nkey, !more);
-		p->in_keys = more;
-		at = from + len;
-	}
-	*used = at;
+		count += got;
+	} while (got != 0 && !p->in_keys && count < max);
+	*used = (size_t)(at - in);
 	return count;
 }
 
 /* ------------------------------------------------------------ hits */
 
-/* Fixed sizes, so that they need no call: 16 bytes at a time, at most 15 too
- * many.  Room for them is there: PROTO_REPLY_MAX. */
-static inline char *
-put_key(char *out, const char *key, size_t n)
+void
+plain_forget(struct plain_line *l)
 {
-	if (n < 16) {
-		for (size_t i = 0; i < n; i++)
-			out[i] = key[i];
-		return out + n;
-	}
-	for (size_t i = 0; i < n - 16; i += 16)
-		memcpy(out + i, key + i, 16);
-	memcpy(out + n - 16, key + n - 16, 16);
-	return out + n;
+	char none[PLAIN_LINE];
+
+	l->n = 0;
+	plain_learn(l, 0, 0, none);
 }
 
 /* Digits of a number, most of which are short. */
@@ -143,6 +175,27 @@ put_number(char *out, uint64_t v, size_t n)
 	return out;
 }
 
+char *
+plain_learn(struct plain_line *l, uint32_t client_flags, uint32_t nvalue,
+    char *value)
+{
+	size_t nflags = digits(client_flags), nsize = digits(nvalue);
+	uint32_t n = (uint32_t)(1 + nflags + 1 + nsize + 2);
+	char *at = l->text + PLAIN_LINE - n, *to = value - l->n + n;
+
+	if (to != value)
+		memmove(to, value, nvalue);
+	l->client_flags = client_flags;
+	l->nvalue = nvalue;
+	l->n = n;
+	*at = ' ';
+	at = put_number(at + 1, client_flags, nflags);
+	*at = ' ';
+	at = put_number(at + 1, nvalue, nsize);
+	memcpy(at, "\r\n", 2);
+	return to;
+}
+
 static char *
 text_hit(char *out, const struct request *req, const struct result *res,
     char *value, size_t *nhead)
@@ -159,7 +212,8 @@ text_hit(char *out, const struct request *req, const struct result *res,
 		memmove(out + n, value, res->nvalue);
 	value = out + n;
 	memcpy(out, "VALUE ", 6);
-	out = put_key(out + 6, req->key, req->nkey);
+	plain_put_key(out + 6, req->key, req->nkey);
+	out += 6 + req->nkey;
 	*out++ = ' ';
 	out = put_number(out, res->client_flags, nflags);
 	*out++ = ' ';

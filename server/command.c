@@ -122,8 +122,7 @@ command_read(struct host *h, enum proto_name proto, const struct request *req,
 
 	if (!is_plain(req))
 		return false;
-	switch (cache_read(h->cache, &h->caller, key, value, CACHE_SMALL_MAX,
-	    &hit)) {
+	switch (cache_read(h->cache, &h->caller, key, value, &hit)) {
 	case CACHE_READ_ELSE:
 		return false;
 	case CACHE_READ_MISS:
@@ -145,6 +144,39 @@ command_read(struct host *h, enum proto_name proto, const struct request *req,
 	}
 	output_to(h->out, out);
 	return true;
+}
+
+unsigned
+command_gets(struct host *h, const struct request *reqs,
+    const struct cache_key *keys, unsigned n)
+{
+	struct plain_line *line = &h->line;
+	char *out = output_at(h->out);
+	unsigned i;
+
+	for (i = 0; i < n && reqs[i].op == OP_GET; i++) {
+		char *value = out + plain_head(line, keys[i].nbytes);
+		enum cache_read found;
+		struct cache_hit hit;
+
+		found = cache_read(h->cache, &h->caller, &keys[i], value,
+		    &hit);
+		if (__builtin_expect(found == CACHE_READ_HIT, 1)) {
+			if (__builtin_expect(!plain_knows(line,
+			    hit.client_flags, hit.nvalue), 0))
+				value = plain_learn(line, hit.client_flags,
+				    hit.nvalue, value);
+			out = plain_put(line, keys[i].bytes, keys[i].nbytes,
+			    value, reqs[i].last);
+		} else if (found == CACHE_READ_MISS) {
+			if (reqs[i].last)
+				out = plain_end(out);
+		} else {
+			break;
+		}
+	}
+	output_to(h->out, out);
+	return i;
 }
 
 static bool

@@ -95,6 +95,11 @@ command_is_read(enum op op)
 bool command_read(struct host *, enum proto_name, const struct request *,
     const struct cache_key *, uint16_t *lead);
 
+/* Shorter still: text gets, one after another, with the same provisos.  Returns
+ * how many of the requests it served, from the first one on. */
+unsigned command_gets(struct host *, const struct request *,
+    const struct cache_key *, unsigned n);
+
 /* The short way of OP_SET whose value is there; likewise. */
 void command_write(struct host *, enum proto_name, const struct request *,
     const struct cache_key *);

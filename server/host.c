@@ -18,6 +18,7 @@ host_new(struct server *srv)
 	h->turn = srv->config->reqs_per_event != CONFIG_REQS_PER_EVENT ?
 	    srv->config->reqs_per_event : 0;
 	h->caller.tally = &h->tally;
+	plain_forget(&h->line);
 	h->wake = NULL;
 	h->waker = NULL;
 	h->counters = (struct counters){ 0 };

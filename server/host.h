@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/proto.h"
+#include "proto/plain.h"
 #include "server/counters.h"
 #include "server/output.h"
 #include "server/server.h"
@@ -48,6 +48,7 @@ struct host {
 	void *waker; /* the worker, for wake() */
 	struct request batch[HOST_BATCH];
 	struct cache_key keys[HOST_BATCH];
+	struct plain_line line; /* what stood in the last hit's */
 	char scratch[HOST_BATCH][PROTO_SCRATCH];
 	struct counters counters;
 	struct cache_tally tally;

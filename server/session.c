@@ -510,6 +510,17 @@ run_batch(struct session *s, struct host *h, unsigned n)
 	for (unsigned i = 0; i < n && !s->closing; i++) {
 		struct request *req = &h->batch[i];
 
+		if (unobserved && req->op == OP_GET &&
+		    s->parser.proto == PROTO_TEXT) {
+			unsigned served = command_gets(h, req, &h->keys[i],
+			    n - i);
+
+			s->fresh &= served == 0;
+			i += served;
+			if (i == n)
+				break;
+			req += served;
+		}
 		if (unobserved && command_is_read(req->op) &&
 		    command_read(h, s->parser.proto, req, &h->keys[i],
 		    &s->lead))

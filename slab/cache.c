@@ -133,5 +133,5 @@ struct cache_key
 cache_key(const struct cache *c, const char *bytes, uint32_t nbytes)
 {
 	return (struct cache_key){ bytes, nbytes,
-		hash_key(bytes, nbytes, c->seed) };
+		hash_key(bytes, nbytes, c->seed), NULL };
 }

@@ -65,6 +65,9 @@ enum cache_queue {
  * Counters that a caller's own operations bump.  One struct per thread; only
  * that thread writes it, anyone may read it with cache_tally_add(), which sums
  * it into another.  All are monotonic.
+ *
+ * A hit is counted once, by class and queue: what follows from that, get_hits
+ * and cmd_get, is 0 here and filled in by cache_tally_add().
  */
 #define CACHE_CLASS_TALLY(X)                                                  \
 	X(get_hits)                                                           \
@@ -137,6 +140,7 @@ struct cache_key {
 	const char *bytes;
 	uint32_t nbytes;
 	uint64_t hash;
+	const uint32_t *spot; /* where cache_look_ahead() saw it, or NULL */
 };
 
 /* What a read shall do beside reading. */
@@ -266,8 +270,9 @@ enum cache_status cache_get(struct cache *, const struct cache_caller *,
 
 /*
  * The read that nearly all traffic consists of: a small value, nothing but
- * read.  Counts as cache_get() does.  ELSE: nothing was done or counted, the
- * item needs cache_get() (large, stale, expired, won, of a base64 key).
+ * read, CACHE_SMALL_MAX bytes of room in dst.  Counts as cache_get() does.
+ * ELSE: nothing was done or counted, the item needs cache_get() (large, stale,
+ * expired, won, of a base64 key).
  */
 enum cache_read { CACHE_READ_MISS, CACHE_READ_HIT, CACHE_READ_ELSE };
 
@@ -279,7 +284,7 @@ struct cache_hit {
 };
 
 enum cache_read cache_read(struct cache *, const struct cache_caller *,
-    const struct cache_key *, void *dst, uint32_t room, struct cache_hit *);
+    const struct cache_key *, void *dst, struct cache_hit *);
 
 /* STORED, NOT_STORED, EXISTS, NOT_FOUND (compare), TOO_LARGE, NO_MEMORY.
  * view (may be NULL) gets cas, nvalue and class_id on STORED. */

@@ -128,24 +128,40 @@ cache_stats_reset(struct cache *c)
 	atomic_store_explicit(&c->pages_moved, 0, memory_order_relaxed);
 }
 
-static void
-add(_Atomic uint64_t *to, const _Atomic uint64_t *from)
+static uint64_t
+peek(const _Atomic uint64_t *counter)
 {
-	uint64_t n = atomic_load_explicit(from, memory_order_relaxed);
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
+static void
+add(_Atomic uint64_t *to, uint64_t n)
+{
 	if (n != 0)
 		atomic_fetch_add_explicit(to, n, memory_order_relaxed);
+}
+
+static uint64_t
+hits(const struct cache_class_tally *t)
+{
+	return peek(&t->hits_to_hot) + peek(&t->hits_to_warm) +
+	    peek(&t->hits_to_cold) + peek(&t->hits_to_temp);
 }
 
 void
 cache_tally_add(struct cache_tally *to, const struct cache_tally *from)
 {
-#define X(name) add(&to->name, &from->name);
+#define X(name) add(&to->name, peek(&from->name));
 	CACHE_TALLY(X)
 #undef X
 	for (unsigned k = 0; k < CACHE_CLASSES; k++) {
-#define X(name) add(&to->of_class[k].name, &from->of_class[k].name);
+		uint64_t n = hits(&from->of_class[k]);
+
+#define X(name) add(&to->of_class[k].name, peek(&from->of_class[k].name));
 		CACHE_CLASS_TALLY(X)
 #undef X
+		add(&to->of_class[k].get_hits, n);
+		add(&to->cmd_get, n);
 	}
+	add(&to->cmd_get, peek(&from->get_misses));
 }

@@ -79,6 +79,17 @@ door_count(_Atomic uint64_t *counter)
 #define COUNT_CLASS(caller, k, name) \
 	door_count(&(caller)->tally->of_class[k].name)
 
+_Static_assert(offsetof(struct cache_class_tally, hits_to_temp) -
+    offsetof(struct cache_class_tally, hits_to_hot) ==
+    (CACHE_TEMP - CACHE_HOT) * sizeof(_Atomic uint64_t),
+    "hits_to_* are counted by adding the queue to the first");
+
+static inline void
+door_count_hit(const struct cache_caller *w, unsigned class_id, unsigned queue)
+{
+	door_count(&w->tally->of_class[class_id].hits_to_hot + queue);
+}
+
 /* The live item with that key; a dead one is taken away. */
 static inline struct shard_place
 door_find(struct shard *s, const struct cache_key *k, uint32_t now)

@@ -49,22 +49,6 @@ counts_as_get(const struct cache_want *want)
 	return !want->touch || !(want->gat || want->no_value);
 }
 
-_Static_assert(offsetof(struct cache_class_tally, hits_to_temp) -
-    offsetof(struct cache_class_tally, hits_to_hot) ==
-    (CACHE_TEMP - CACHE_HOT) * sizeof(_Atomic uint64_t),
-    "hits_to_* are counted by adding the queue to the first");
-
-static inline void
-count_get(const struct cache_caller *w, const struct cache_view *v)
-{
-	struct cache_class_tally *t = &w->tally->of_class[v->class_id];
-
-	COUNT(w, cmd_get);
-	door_count(&t->get_hits);
-	/* hits_to_hot, _warm, _cold, _temp: the order of the queues. */
-	door_count(&t->hits_to_hot + v->queue);
-}
-
 static void
 count_hit(const struct cache_caller *w, const struct cache_want *want,
     const struct cache_view *v)
@@ -76,7 +60,7 @@ count_hit(const struct cache_caller *w, const struct cache_want *want,
 		COUNT_CLASS(w, v->class_id, touch_hits);
 	}
 	if (counts_as_get(want))
-		count_get(w, v);
+		door_count_hit(w, v->class_id, v->queue);
 }
 
 static void
@@ -91,7 +75,6 @@ count_miss(const struct cache_caller *w, const struct cache_want *want,
 	}
 	if (!counts_as_get(want))
 		return;
-	COUNT(w, cmd_get);
 	COUNT(w, get_misses);
 	if (death == CACHE_EXPIRED)
 		COUNT(w, get_expired);
@@ -216,7 +199,7 @@ hit(struct cache *c, struct shard *s, const struct cache_caller *w,
 	}
 	lock_release(&s->lock);
 	if (plain)
-		count_get(w, v);
+		door_count_hit(w, v->class_id, v->queue);
 	else
 		count_hit(w, want, v);
 	return CACHE_FOUND;

@@ -29,7 +29,7 @@
  *
  * Owns:    buckets; never items.
  * Threads: the caller holds the lock of the shard that owns the index; only
- *          index_prefetch() and index_peek() need none (hints).
+ *          index_bucket(), index_spot() and index_peek() need none (hints).
  * Fails:   index_insert() returns false when no cell can be had.
  * Cost:    O(1); growth a bounded step per insert.
  */
@@ -137,7 +137,7 @@ index_tag(uint64_t hash)
 
 /*
  * Bit i is set where tag[i] is tag, for eight of them at a 16-byte boundary.
- * Always inlined, like those below, so that index_peek() alone decides that
+ * Always inlined, like those below, so that index_spot() alone decides that
  * TSan shall not look at it.
  */
 __attribute__((always_inline)) static inline uint32_t
@@ -166,9 +166,19 @@ __attribute__((always_inline)) static inline uint32_t
 index_match(const struct index_bucket *b, uint16_t tag)
 {
 	const uint16_t *at = b->tag;
+	uint32_t bits;
 
-	return (index_match8(at, tag) | index_match8(at + 8, tag) << 8) &
-	    ((1 << INDEX_SLOTS) - 1);
+#if defined(__SSE2__)
+	const __m128i *lines = (const __m128i *)(const void *)at;
+	__m128i tags = _mm_set1_epi16((short)tag);
+
+	bits = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(
+	    _mm_cmpeq_epi16(tags, _mm_load_si128(lines)),
+	    _mm_cmpeq_epi16(tags, _mm_load_si128(lines + 1))));
+#else
+	bits = index_match8(at, tag) | index_match8(at + 8, tag) << 8;
+#endif
+	return bits & ((1 << INDEX_SLOTS) - 1);
 }
 
 __attribute__((always_inline)) static inline uint32_t
@@ -245,37 +255,46 @@ index_replace(struct index *ix, const struct index_probe *p, handle h)
 void index_remove(struct index *, const struct index_probe *);
 bool index_insert(struct index *, uint64_t hash, handle);
 
-/* Hints: the bucket's line; then the first handle in it whose tag matches (0
- * if none), possibly stale or torn, never to be trusted.  *cell is 0, or where
- * to look further: its line is being fetched. */
-static inline void
-index_prefetch(const struct index *ix, uint64_t hash)
+/*
+ * Hints for who looks ahead without the lock: the bucket, and in it the first
+ * entry whose tag matches.  Where it stands stays an entry of some bucket for
+ * ever; what it holds may be another one's a moment later, so it is never to
+ * be trusted before it is read again under the lock.  NULL: there is none,
+ * and *cell is 0, or where to look further: its line is being fetched.
+ */
+static inline const struct index_bucket *
+index_bucket(const struct index *ix, uint64_t hash)
 {
-	__builtin_prefetch(&ix->lines[index_home(ix, hash)]);
+	return &ix->lines[index_home(ix, hash)];
 }
 
 /* Races by intent. */
-__attribute__((no_sanitize("thread"))) static inline handle
-index_peek(const struct index *ix, uint64_t hash, uint32_t *cell)
+__attribute__((no_sanitize("thread"))) static inline const handle *
+index_spot(const struct index *ix, const struct index_bucket *b, uint64_t hash,
+    uint32_t *cell)
 {
-	const struct index_bucket *b = &ix->lines[index_home(ix, hash)];
 	uint32_t matches = index_match(b, index_tag(hash));
 
-	*cell = 0;
 	if (__builtin_expect(matches != 0, 1))
-		return b->entry[__builtin_ctz(matches)];
+		return &b->entry[__builtin_ctz(matches)];
 	*cell = b->overflow;
 	__builtin_prefetch(&ix->cells[*cell]);
-	return 0;
+	return NULL;
 }
 
-__attribute__((no_sanitize("thread"))) static inline handle
-index_peek_cell(const struct index *ix, uint64_t hash, uint32_t cell)
+__attribute__((no_sanitize("thread"))) static inline const handle *
+index_spot_cell(const struct index *ix, uint64_t hash, uint32_t cell)
 {
 	const struct index_cell *c = &ix->cells[cell];
 	uint32_t matches = index_match_cell(c, index_tag(hash));
 
-	return matches != 0 ? c->entry[__builtin_ctz(matches)] : 0;
+	return matches != 0 ? &c->entry[__builtin_ctz(matches)] : NULL;
+}
+
+__attribute__((no_sanitize("thread"))) static inline handle
+index_peek(const handle *spot)
+{
+	return *(const volatile handle *)spot;
 }
 
 /* All handles of bucket n (cells included) into list; how many there were, at

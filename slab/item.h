@@ -115,6 +115,28 @@ item_epoch(const struct item *it)
 	    ITEM_EPOCH_SHIFT;
 }
 
+/*
+ * The first four bytes at once: state, shard, nkey and bits.  So "linked, of
+ * this shard and epoch, with a key so long, and none of these bits" is one
+ * compare under a mask.
+ */
+static inline uint32_t
+item_word(unsigned state, unsigned shard, unsigned nkey, unsigned bits)
+{
+	if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+		return state << 24 | shard << 16 | nkey << 8 | bits;
+	return state | shard << 8 | nkey << 16 | bits << 24;
+}
+
+static inline uint32_t
+item_first(const struct item *it)
+{
+	uint32_t word;
+
+	memcpy(&word, it, sizeof(word));
+	return word;
+}
+
 static inline bool
 item_is_large(const struct item *it)
 {

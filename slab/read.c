@@ -7,80 +7,118 @@
 
 enum {
 	LINE = 64,
-	AHEAD = 4 * LINE, /* of an item; hardware fetches on from there */
+	LINES_MAX = 4, /* of an item; hardware fetches on from there */
 };
 
-/* The item's lines: a hit writes the first and copies from all. */
+/* ------------------------------------------------------------ ahead */
+
+/* How many lines of the items of this batch are to be fetched: as many as the
+ * first has.  Most batches are of one kind, and it is but a hint. */
+static unsigned
+lines_of(const struct cache *c, handle h)
+{
+	uint32_t lines = (slab_chunk_size(&c->slab, h) + LINE - 1) / LINE;
+
+	return lines < LINES_MAX ? lines : LINES_MAX;
+}
+
+/* The item's lines: a hit may write the first and copies from all. */
 static inline void
-fetch_item(const struct cache *c, handle h)
+fetch_item(const struct cache *c, handle h, unsigned lines)
 {
 	const char *at = slab_at(&c->slab, h);
-	uint32_t size = slab_chunk_size(&c->slab, h);
 
 	__builtin_prefetch(at, 1);
-	for (uint32_t i = LINE; i < AHEAD && i < size; i += LINE)
-		__builtin_prefetch(at + i);
-	if (size < AHEAD)
-		__builtin_prefetch(at + size - 1);
+	switch (lines) {
+	default:
+		__builtin_prefetch(at + 3 * LINE);
+		/* FALLTHROUGH */
+	case 3:
+		__builtin_prefetch(at + 2 * LINE);
+		/* FALLTHROUGH */
+	case 2:
+		__builtin_prefetch(at + LINE);
+		/* FALLTHROUGH */
+	case 1:
+		break;
+	}
 }
 
-/* Of those whose bucket did not name them. */
+/* A key whose bucket did not name it, and the cell to look at. */
+struct further {
+	struct cache_key *key;
+	uint32_t cell;
+};
+
 static __attribute__((noinline)) void
-fetch_further(const struct cache *c, const struct cache_key *keys, unsigned n,
-    const uint32_t *cells)
+fetch_further(const struct cache *c, const struct further *list, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		const struct index *ix = &door_shard(c, keys[i].hash)->index;
+		struct cache_key *k = list[i].key;
 		handle h;
 
-		if (cells[i] == 0)
-			continue;
-		h = index_peek_cell(ix, keys[i].hash, cells[i]);
-		if (h != 0)
-			fetch_item(c, h);
+		k->spot = index_spot_cell(&door_shard(c, k->hash)->index,
+		    k->hash, list[i].cell);
+		if (k->spot != NULL && (h = index_peek(k->spot)) != 0)
+			fetch_item(c, h, lines_of(c, h));
 	}
-}
-
-static inline void
-fetch_items(const struct cache *c, const struct cache_key *keys, unsigned n)
-{
-	uint32_t cells[CACHE_AHEAD], any = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		handle h = index_peek(&door_shard(c, keys[i].hash)->index,
-		    keys[i].hash, &cells[i]);
-
-		any |= cells[i];
-		if (h != 0)
-			fetch_item(c, h);
-	}
-	if (any != 0)
-		fetch_further(c, keys, n, cells);
 }
 
 void
 cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 {
+	const struct index_bucket *buckets[CACHE_AHEAD];
+	struct further further[CACHE_AHEAD];
+	unsigned nfurther = 0, lines = 0;
+
 	assert(n <= CACHE_AHEAD);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t hash = hash_key(keys[i].bytes, keys[i].nbytes,
 		    c->seed);
 
 		keys[i].hash = hash;
-		index_prefetch(&door_shard(c, hash)->index, hash);
+		buckets[i] = index_bucket(&door_shard(c, hash)->index, hash);
+		__builtin_prefetch(buckets[i]);
 	}
-	/* With one key there is nothing to overlap its misses with. */
-	if (n > 1)
-		fetch_items(c, keys, n);
+	for (unsigned i = 0; i < n; i++) {
+		struct cache_key *k = &keys[i];
+		uint32_t cell;
+		handle h;
+
+		k->spot = index_spot(&c->shards[0].index, buckets[i], k->hash,
+		    &cell);
+		if (__builtin_expect(k->spot == NULL, 0)) {
+			further[nfurther] = (struct further){ k, cell };
+			nfurther += cell != 0;
+			continue;
+		}
+		h = index_peek(k->spot);
+		if (__builtin_expect(lines == 0, 0) && h != 0)
+			lines = lines_of(c, h);
+		fetch_item(c, h, lines);
+	}
+	if (nfurther != 0)
+		fetch_further(c, further, nfurther);
 }
+
+/* ------------------------------------------------------------ reading */
+
+/* These want cache_get(). */
+enum { DETOUR = ITEM_STALE | ITEM_WIN_SENT | ITEM_BINARY };
 
 /* No detour: small, alive, unmarked, and no queue to be moved in. */
 static inline bool
-is_plain(const struct shard *s, struct item *it, uint32_t room, uint32_t now)
+is_plain(const struct shard *s, const struct item *it, uint32_t nkey,
+    uint32_t now)
 {
-	return !shard_is_dead(s, it, now) &&
-	    !(it->bits & (ITEM_STALE | ITEM_WIN_SENT | ITEM_BINARY)) &&
-	    it->nvalue <= room && !item_is_large(it) &&
+	const uint32_t mask = item_word(0xff, 0xff, 0xff, DETOUR);
+	uint32_t deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
+
+	return (item_first(it) & mask) == item_word(ITEM_LINKED |
+	    s->epoch << ITEM_EPOCH_SHIFT, s->id, nkey, 0) &&
+	    (deadline == 0 || deadline > now) &&
+	    !cache_is_large(nkey, it->nvalue) &&
 	    !atomic_load_explicit(&s->policy->flat, memory_order_relaxed);
 }
 
@@ -92,52 +130,76 @@ mark_read(struct item *it, uint32_t now)
 		it->accessed = now;
 }
 
+/* What a hit is told, and the value behind the key. */
 static inline void
-count_hit(const struct cache_caller *w, unsigned class_id, unsigned queue)
+take(const struct item *it, uint32_t nkey, void *dst, struct cache_hit *hit)
 {
-	struct cache_class_tally *t = &w->tally->of_class[class_id];
+	const char *value = (const char *)(it + 1) + nkey;
 
-	COUNT(w, cmd_get);
-	door_count(&t->get_hits);
-	/* hits_to_hot, _warm, _cold, _temp: the order of the queues. */
-	door_count(&t->hits_to_hot + queue);
-}
-
-enum cache_read
-cache_read(struct cache *c, const struct cache_caller *w,
-    const struct cache_key *k, void *dst, uint32_t room, struct cache_hit *hit)
-{
-	struct shard *s = door_shard(c, k->hash);
-	unsigned class_id, queue;
-	struct item *it;
-	handle h;
-
-	flush_tick(c, w);
-	lock_acquire(&s->lock);
-	h = shard_seek(s, k);
-	if (h == 0) {
-		lock_release(&s->lock);
-		COUNT(w, cmd_get);
-		COUNT(w, get_misses);
-		return CACHE_READ_MISS;
-	}
-	it = slab_at(&c->slab, h);
-	if (__builtin_expect(!is_plain(s, it, room, w->now), 0)) {
-		lock_release(&s->lock);
-		return CACHE_READ_ELSE;
-	}
-	hit->client_flags = item_client_flags(it);
+	hit->client_flags = 0;
 	hit->nvalue = it->nvalue;
 	hit->cas = it->cas;
 	hit->deadline = atomic_load_explicit(&it->deadline,
 	    memory_order_relaxed);
 	hit->accessed = it->accessed;
 	hit->fetched = it->bits & ITEM_FETCHED;
-	door_copy(dst, item_value(it), it->nvalue);
+	if (it->bits & ITEM_FLAGS) {
+		memcpy(&hit->client_flags, value, CACHE_FLAGS_SIZE);
+		value += CACHE_FLAGS_SIZE;
+	}
+	door_copy(dst, value, it->nvalue);
+}
+
+/* The lock is held, and let go here. */
+static inline enum cache_read
+read_item(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, handle h, void *dst, struct cache_hit *hit)
+{
+	struct item *it = slab_at(&c->slab, h);
+	unsigned queue;
+
+	take(it, k->nbytes, dst, hit);
 	mark_read(it, w->now);
-	class_id = shard_class_of(s, h);
 	queue = it->bits & ITEM_QUEUE;
 	lock_release(&s->lock);
-	count_hit(w, class_id, queue);
+	door_count_hit(w, shard_class_of(s, h), queue);
 	return CACHE_READ_HIT;
+}
+
+/* It is not where it was seen, or was not seen, or is not plain. */
+static __attribute__((noinline)) enum cache_read
+search(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, void *dst, struct cache_hit *hit)
+{
+	handle h = shard_seek(s, k);
+
+	if (h == 0) {
+		lock_release(&s->lock);
+		COUNT(w, get_misses);
+		return CACHE_READ_MISS;
+	}
+	if (is_plain(s, slab_at(&c->slab, h), k->nbytes, w->now))
+		return read_item(c, s, w, k, h, dst, hit);
+	lock_release(&s->lock);
+	return CACHE_READ_ELSE;
+}
+
+enum cache_read
+cache_read(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, void *dst, struct cache_hit *hit)
+{
+	struct shard *s = door_shard(c, k->hash);
+	const struct item *it;
+	handle h;
+
+	flush_tick(c, w);
+	lock_acquire(&s->lock);
+	if (__builtin_expect(k->spot == NULL, 0))
+		return search(c, s, w, k, dst, hit);
+	h = *k->spot;
+	it = slab_at(&c->slab, h);
+	if (__builtin_expect(h == 0 || !is_plain(s, it, k->nbytes, w->now) ||
+	    !shard_same_bytes((const char *)(it + 1), k->bytes, k->nbytes), 0))
+		return search(c, s, w, k, dst, hit);
+	return read_item(c, s, w, k, h, dst, hit);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/plain.h"
 #include "proto/text.h"
 
 /* Composes, and sees to it that nothing is written beyond the end's reach. */
@@ -191,6 +192,63 @@ START_TEST(values_end_with_cr_lf)
 }
 END_TEST
 
+enum { BEFORE = 32, VALUE_MAX = 4096 };
+
+/* A hit by the short way, after another one: the same bytes, and none before
+ * them. */
+static void
+check_short(struct plain_line *line, uint32_t nkey, uint32_t flags,
+    uint32_t nvalue, bool last)
+{
+	static char keys[PROTO_KEY_MAX], bytes[VALUE_MAX];
+	static char out[BEFORE + PROTO_REPLY_MAX + VALUE_MAX + PLAIN_LINE];
+	char want[PROTO_REPLY_MAX], *at = out + BEFORE, *value, *end;
+	struct request req = { .op = OP_GET, .key = keys, .nkey = nkey,
+		.last = last };
+	struct result res = { .status = STATUS_FOUND, .has_value = true,
+		.client_flags = flags, .nvalue = nvalue };
+	size_t nhead = (size_t)(text_compose(want, &req, &res) - want);
+
+	memset(keys, 'k', sizeof(keys));
+	memset(bytes, 'v', sizeof(bytes));
+	memset(out, '.', sizeof(out));
+	value = at + plain_head(line, nkey);
+	memcpy(value, bytes, nvalue);
+	if (!plain_knows(line, flags, nvalue))
+		value = plain_learn(line, flags, nvalue, value);
+	ck_assert(plain_knows(line, flags, nvalue));
+	end = plain_put(line, keys, nkey, value, last);
+	ck_assert_ptr_eq(value, at + nhead);
+	ck_assert_mem_eq(at, want, nhead);
+	ck_assert_mem_eq(value, bytes, nvalue);
+	ck_assert_ptr_eq(end, value + nvalue + (last ? 7 : 2));
+	ck_assert_mem_eq(value + nvalue, "\r\nEND\r\n", last ? 7 : 2);
+	for (unsigned i = 0; i < BEFORE; i++)
+		ck_assert_int_eq(out[i], '.');
+}
+
+START_TEST(short_way_of_hits)
+{
+	static const uint32_t keys[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33,
+		249, 250 };
+	static const uint32_t numbers[] = { 0, 9, 10, 99, 100, 999, 1000, 4090,
+		65536, 4294967295 };
+	struct plain_line line;
+	unsigned n = sizeof(numbers) / sizeof(numbers[0]);
+
+	plain_forget(&line);
+	check_short(&line, 1, 0, 0, true);
+	for (unsigned k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+		for (unsigned f = 0; f < n; f++)
+			for (unsigned v = 0; v < 8; v++) {
+				check_short(&line, keys[k], numbers[f],
+				    numbers[v], v & 1);
+				check_short(&line, keys[k], numbers[f],
+				    numbers[v], f & 1);
+			}
+}
+END_TEST
+
 Suite *
 text_reply_suite(void)
 {
@@ -204,6 +262,7 @@ text_reply_suite(void)
 	tcase_add_test(c, numbers_and_texts);
 	tcase_add_test(c, stats);
 	tcase_add_test(c, values_end_with_cr_lf);
+	tcase_add_test(c, short_way_of_hits);
 	suite_add_tcase(s, c);
 	return (s);
 }

@@ -96,6 +96,10 @@ START_TEST(general_fits_the_smallest_reader)
 #define X(name) tally->of_class[3].name = UINT64_MAX;
 	CACHE_CLASS_TALLY(X)
 #undef X
+	/* these are sums, as wide if one of the addends is */
+	tally->cmd_get = tally->of_class[3].get_hits = 0;
+	tally->of_class[3].hits_to_warm = tally->of_class[3].hits_to_cold =
+	    tally->of_class[3].hits_to_temp = 0;
 	t->server.total_connections = UINT64_MAX;
 	t->server.rejected_connections = UINT64_MAX;
 	t->server.listen_disabled = UINT64_MAX;

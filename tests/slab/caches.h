@@ -24,7 +24,7 @@
 
 /* What a tally counted, over all classes if it is counted per class. */
 #define SUM(name) sum_of(offsetof(struct cache_class_tally, name))
-#define ONE(name) ((uint64_t)tally.name)
+#define ONE(name) ((uint64_t)counted().name)
 
 static struct cache *c;
 static struct cache_tally tally;
@@ -58,13 +58,24 @@ close_cache(void)
 	ck_assert_ptr_null(c);
 }
 
+static inline struct cache_tally
+counted(void)
+{
+	struct cache_tally all;
+
+	memset(&all, 0, sizeof(all));
+	cache_tally_add(&all, &tally);
+	return all;
+}
+
 static inline uint64_t
 sum_of(size_t offset)
 {
+	struct cache_tally all = counted();
 	uint64_t sum = 0;
 
 	for (unsigned k = 0; k < CACHE_CLASSES; k++) {
-		char *class_tally = (char *)&tally.of_class[k];
+		char *class_tally = (char *)&all.of_class[k];
 
 		sum += *(_Atomic uint64_t *)(void *)(class_tally + offset);
 	}

@@ -222,7 +222,7 @@ short_read(struct model *m, const struct cache_key *k, char *room)
 {
 	struct cache_hit hit;
 
-	switch (cache_read(c, &w, k, room, VALUE_MAX, &hit)) {
+	switch (cache_read(c, &w, k, room, &hit)) {
 	case CACHE_READ_ELSE:
 		return false;
 	case CACHE_READ_MISS:

@@ -121,7 +121,7 @@ read_short(struct worker *k, uint32_t n, struct cache_key *key)
 	struct cache_hit hit;
 
 	cache_look_ahead(c, key, 1);
-	if (cache_read(c, &k->caller, key, k->room, 4096, &hit) ==
+	if (cache_read(c, &k->caller, key, k->room, &hit) ==
 	    CACHE_READ_HIT)
 		check_bytes(k, k->room, hit.nvalue, n);
 }

@@ -115,6 +115,7 @@ END_TEST
 START_TEST(finds_what_was_put_in)
 {
 	struct index ix;
+	const handle *spot;
 	uint32_t cell;
 	struct index_probe p;
 
@@ -124,11 +125,15 @@ START_TEST(finds_what_was_put_in)
 	must(insert(&ix, 5));
 	must(!find(&ix, 6, &p));
 	must(find(&ix, 5, &p));
-	ck_assert_uint_eq(index_peek(&ix, mix(NULL, 5), &cell), 5);
-	index_prefetch(&ix, mix(NULL, 5));
+	spot = index_spot(&ix, index_bucket(&ix, mix(NULL, 5)), mix(NULL, 5),
+	    &cell);
+	ck_assert_uint_eq(index_peek(spot), 5);
 	index_remove(&ix, &p);
 	must(!find(&ix, 5, &p));
-	ck_assert_uint_eq(index_peek(&ix, mix(NULL, 5), &cell), 0);
+	ck_assert_uint_eq(index_peek(spot), 0);
+	spot = index_spot(&ix, index_bucket(&ix, mix(NULL, 5)), mix(NULL, 5),
+	    &cell);
+	ck_assert_ptr_null(spot);
 	ck_assert_uint_eq(cell, 0);
 	ck_assert_uint_eq(ix.items, 0);
 	index_check(&ix);
@@ -432,15 +437,17 @@ peek(void *arg)
 {
 	const struct index *ix = arg;
 	uint64_t seed = 5, sum = 0;
-	uint32_t cell;
 
 	while (!stop) {
 		uint64_t hash = mix(NULL, (handle)(rnd(&seed) % KEYS));
+		uint32_t cell = 0;
+		const handle *spot = index_spot(ix, index_bucket(ix, hash),
+		    hash, &cell);
 
-		index_prefetch(ix, hash);
-		sum += index_peek(ix, hash, &cell);
 		if (cell != 0)
-			sum += index_peek_cell(ix, hash, cell);
+			spot = index_spot_cell(ix, hash, cell);
+		if (spot != NULL)
+			sum += index_peek(spot);
 	}
 	return (void *)(uintptr_t)(sum | 1);
 }
