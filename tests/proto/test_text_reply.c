@@ -207,9 +207,10 @@ check_short(struct plain_line *line, uint32_t nkey, uint32_t flags,
 		.last = last };
 	struct result res = { .status = STATUS_FOUND, .has_value = true,
 		.client_flags = flags, .nvalue = nvalue };
-	size_t nhead = (size_t)(text_compose(want, &req, &res) - want);
+	size_t nhead;
 
 	memset(keys, 'k', sizeof(keys));
+	nhead = (size_t)(text_compose(want, &req, &res) - want);
 	memset(bytes, 'v', sizeof(bytes));
 	memset(out, '.', sizeof(out));
 	value = at + plain_head(line, nkey);
