@@ -93,6 +93,9 @@ B := build/fuzz
 CC := clang
 FLAVOUR_CFLAGS := -O1 -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+# Inputs are steered by what parsers compare, not by what the cache does.
+build/fuzz/slab/%.o build/fuzz/tests/fuzz/stage.o: TEST_CFLAGS = \
+	-fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table
 else
 $(error FLAVOUR is release, asan, tsan or fuzz)
 endif
@@ -128,12 +131,14 @@ T_SLAB  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/slab/*.c))
 T_PROTO := $(patsubst %.c,$(B)/%.o,$(wildcard tests/proto/*.c))
 T_SERVER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/server/*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+L_FUZZ  := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fuzz/fuzz_% \
+	tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 # In bench/ a file with a main() is a program; the others go into each.
 BENCH   := $(patsubst bench/%.c,%,$(shell grep -ls '^main[[:punct:]]' bench/*.c))
 L_BENCH := $(filter-out $(BENCH:%=$(B)/bench/%.o),\
 	$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
 OBJECTS := $(SLAB) $(PROTO) $(SERVER) $(PASSWD) $(T_SLAB) $(T_PROTO) $(T_SERVER) \
-	$(FUZZ:%=$(B)/tests/fuzz/%.o) $(B)/tests/fuzz/replay.o \
+	$(FUZZ:%=$(B)/tests/fuzz/%.o) $(B)/tests/fuzz/replay.o $(L_FUZZ) \
 	$(BENCH:%=$(B)/bench/%.o) $(L_BENCH)
 UNIT    := $(if $(T_SLAB),$(B)/test-slab) $(if $(T_PROTO),$(B)/test-proto) \
 	$(if $(T_SERVER),$(B)/test-server)
@@ -318,10 +323,10 @@ $(BENCH:%=$(B)/bench/%): $(B)/bench/%: $(B)/bench/%.o $(L_BENCH) $(THREE)
 
 # Fuzz targets of the parsers are linked with them alone, the DEEP ones with
 # all three floors.  A replay is the same target with a plain main().
-DEEP_FUZZ := fuzz_session% fuzz_users% fuzz_login%
+DEEP_FUZZ := fuzz_session% fuzz_users% fuzz_login% fuzz_config% fuzz_dialogue%
 DEEP := $(patsubst fuzz_%,%,$(filter $(DEEP_FUZZ),$(FUZZ)))
 FLAT := $(patsubst fuzz_%,%,$(filter-out $(DEEP_FUZZ),$(FUZZ)))
-$(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): $(THREE)
+$(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): $(L_FUZZ) $(THREE)
 $(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): FUZZ_LIBS = $(LIB_LIBS)
 $(FLAT:%=$(B)/fuzz-%) $(FLAT:%=$(B)/replay-%): $(B)/libproto.a
 $(FUZZ:fuzz_%=$(B)/fuzz-%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz_%.o

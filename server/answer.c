@@ -111,7 +111,8 @@ answer_detail(struct answer *a, const char *lines, size_t n)
 		a->failed = true;
 		return;
 	}
-	memcpy(out, lines, n);
+	if (n > 0)
+		memcpy(out, lines, n);
 	memcpy(out + n, end, sizeof(end));
 	put_stat(a, "detailed", out, n + sizeof(end) - 1);
 	free(out);
@@ -137,7 +138,7 @@ answer_print(struct answer *a, const char *format, ...)
 void
 answer_bytes(struct answer *a, const char *bytes, size_t n)
 {
-	char *out = reserve(a, n);
+	char *out = n > 0 ? reserve(a, n) : NULL;
 
 	if (out == NULL)
 		return;

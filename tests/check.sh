@@ -84,6 +84,9 @@ replay()
 		name=${r##*/replay-}
 		part "replay-$name" 300 $wrap "$r" "tests/fuzz/corpus/$name"
 	done
+	# Long conversations by chance, every reply compared with a model's.
+	[ -x "$B/replay-dialogue" ] && part dialogues 300 $wrap \
+	    "$B/replay-dialogue" -r 20261123 4000 3000
 }
 
 echo "slabd: checking ($flavour)"

@@ -603,6 +603,7 @@ START_TEST(as_dalli_speaks)
 	talk_expect(t, "ma count v D1 J10 N300 MI\r\n", "VA 2\r\n10\r\n");
 	talk_expect(t, "ma count v D5 J10 N300 MI\r\n", "VA 2\r\n15\r\n");
 	talk_expect(t, "ma count v D6 MD\r\n", "VA 1\r\n9\r\n");
+	talk_expect(t, "ma count t T32 D0\r\n", "HD t300\r\n");
 	talk_expect(t, "ma nobody v D1 MI\r\n", "NF\r\n");
 	talk_expect(t, "ms key 2 MA q\r\n++\r\nms key 2 MP q\r\n--\r\nmn\r\n",
 	    "MN\r\n");
