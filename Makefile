@@ -23,7 +23,8 @@ T       ?= 30
 # ---------------------------------------------------------------- packages
 # Debian's names of what the targets need.  Only what is missing is installed.
 RUN_PACKAGES   := gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
-	libseccomp-dev pkg-config
+	libseccomp-dev \
+	libmicrohttpd-dev pkg-config
 CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
 	python3-pymemcache python3-pylibmc php-cli php-memcached perl \
 	libcache-memcached-fast-perl libcache-memcached-perl \
@@ -113,6 +114,9 @@ HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection \
 LIBS        := libuv libsodium libseccomp
 LIB_CFLAGS  := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LIB_LIBS    := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+# Loaded when it is asked for, so its header only.
+LIBS_HEADERS := libmicrohttpd
+LIB_CFLAGS  += $(shell pkg-config --cflags $(LIBS_HEADERS) 2>/dev/null)
 CHECK_FLAGS := $(shell pkg-config --cflags check 2>/dev/null)
 CHECK_LIBS  := $(shell pkg-config --libs check 2>/dev/null)
 
@@ -261,8 +265,9 @@ help: # this list
 # ------------------------------------------------------------------- rules
 # The server's libraries, checked before the compiler stumbles over them.
 libs:
-	@pkg-config --exists $(LIBS) || { \
-		echo "slabd: missing: pkg-config or one of $(LIBS)."; \
+	@pkg-config --exists $(LIBS) $(LIBS_HEADERS) || { \
+		echo "slabd: missing: pkg-config or one of" \
+		    "$(LIBS) $(LIBS_HEADERS)."; \
 		echo "slabd: on Debian, as root:  apt-get install $(RUN_PACKAGES)"; \
 		exit 1; }
 

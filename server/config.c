@@ -11,6 +11,7 @@
 
 #include "server/conflict.h"
 #include "server/options.h"
+#include "server/usage.h"
 
 enum { BAD_VALUE = 1, DONE = 0 };
 
@@ -23,6 +24,12 @@ struct reader {
 	const char *value;     /* its argument, or NULL */
 	bool defaults;	       /* not argv's, but the table's */
 	FILE *out, *err;
+};
+
+/* A text that lives as long as the config. */
+struct kept {
+	struct kept *next;
+	char text[];
 };
 
 /* How the field behind a row is declared in struct config. */
@@ -49,7 +56,7 @@ struct row {
 static bool
 is_suboption(const struct row *row)
 {
-	return row->letter == 0 && strcmp(row->name, "list-options") != 0;
+	return row->letter == 0;
 }
 
 /* As the user may have written it: "-p 99", "-o hashpower=99". */
@@ -61,6 +68,8 @@ name_option(struct reader *r)
 	fprintf(r->err, "slabd: ");
 	if (is_suboption(row))
 		fprintf(r->err, "-o %s", row->name);
+	else if (row->letter == '-')
+		fprintf(r->err, "--%s", row->name);
 	else
 		fprintf(r->err, "-%c", row->letter);
 	if (r->value != NULL)
@@ -83,6 +92,21 @@ complain(struct reader *r, int status, const char *format, ...)
 	va_end(args);
 	fputc('\n', r->err);
 	return status;
+}
+
+/* A copy that config_fini() frees; NULL without memory. */
+static char *
+keep(struct config *c, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	struct kept *k = malloc(sizeof(*k) + n);
+
+	if (k == NULL)
+		return NULL;
+	memcpy(k->text, text, n);
+	k->next = c->kept;
+	c->kept = k;
+	return k->text;
 }
 
 /* ------------------------------------------------------------ values */
@@ -490,7 +514,7 @@ read_license(struct reader *r)
 	return DONE;
 }
 
-static read_fn read_help, read_list, read_extended;
+static read_fn read_help, read_list, read_extended, read_completion;
 
 /* ------------------------------------------------------------ the tables */
 
@@ -524,86 +548,24 @@ is_optional(const struct row *row)
 	return row->argument != NULL && *row->argument == '[';
 }
 
-/* ------------------------------------------------------------ help */
-
-/* Between a name and its argument. */
-static const char *
-join(const struct row *row)
+static int
+read_completion(struct reader *r)
 {
-	if (row->argument == NULL)
-		return "";
-	if (is_optional(row))
-		return "[=";
-	return row->name == NULL ? " " : "=";
-}
-
-static void
-print_row(FILE *out, const struct row *row)
-{
-	char head[64], letter[8] = "    ";
-	bool sub = is_suboption(row);
-
-	if (row->letter != 0)
-		snprintf(letter, sizeof(letter), "-%c%s", row->letter,
-		    row->name != NULL ? ", " : "");
-	snprintf(head, sizeof(head), "%s%s%s%s%s", sub ? "" : letter,
-	    sub || row->name == NULL ? "" : "--",
-	    row->name != NULL ? row->name : "",
-	    join(row),
-	    row->argument != NULL ? row->argument + is_optional(row) : "");
-	fprintf(out, "  %-28s ", head);
-	if (row->note == NULL)
-		fprintf(out, "%s", row->help);
-	else if (row->read == read_refused)
-		fprintf(out, "%s: not there yet, refused", row->help);
-	else
-		fprintf(out, "%s: accepted, no effect", row->help);
-	if (row->note == NULL && row->usual != NULL && row->argument != NULL)
-		fprintf(out, " (default: %s)", row->usual);
-	fputc('\n', out);
-}
-
-static void
-print_rows(FILE *out, const struct row *rows, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (is_title(&rows[i]))
-			fprintf(out, "\n%s\n", rows[i].help);
-		else if (rows[i].help != NULL)
-			print_row(out, &rows[i]);
-	}
+	usage_completion(r->out);
+	return DONE;
 }
 
 static int
 read_help(struct reader *r)
 {
-	fprintf(r->out, "slabd " SLABD_VERSION ", a cache server that speaks "
-	    "the memcached protocols\n"
-	    "usage: slabd [options]\n");
-	print_rows(r->out, options, NOPTIONS);
-	print_rows(r->out, suboptions, NSUBOPTIONS);
+	usage_help(r->out);
 	return DONE;
-}
-
-void
-config_list(FILE *out)
-{
-	for (unsigned i = 0; i < NOPTIONS; i++) {
-		const struct row *row = &options[i];
-
-		if (!is_title(row) && row->help != NULL)
-			fprintf(out, "%c %s\n", row->letter,
-			    row->name != NULL ? row->name : "-");
-	}
-	for (unsigned i = 0; i < NSUBOPTIONS; i++)
-		if (!is_title(&suboptions[i]))
-			fprintf(out, "o %s\n", suboptions[i].name);
 }
 
 static int
 read_list(struct reader *r)
 {
-	config_list(r->out);
+	usage_list(r->out);
 	return DONE;
 }
 
@@ -652,7 +614,7 @@ read_suboption(struct reader *r, char *word)
 static int
 read_extended(struct reader *r)
 {
-	char *copy = strdup(r->value), *rest = copy, *word;
+	char *copy = keep(r->config, r->value), *rest = copy, *word;
 	int status = CONFIG_RUN;
 
 	if (copy == NULL)
@@ -660,7 +622,6 @@ read_extended(struct reader *r)
 	while (status == CONFIG_RUN && (word = strsep(&rest, ",")) != NULL)
 		if (*word != '\0')
 			status = read_suboption(r, word);
-	free(copy);
 	return status;
 }
 
@@ -687,10 +648,11 @@ describe(char *letters, struct option *names)
 
 		if (is_title(row))
 			continue;
-		if (row->letter != 0)
+		if (row->letter != '-') {
 			*letters++ = row->letter;
-		if (wants)
-			*letters++ = ':';
+			if (wants)
+				*letters++ = ':';
+		}
 		if (row->name != NULL)
 			*names++ = (struct option){ row->name,
 				row->argument == NULL ? no_argument :
@@ -787,6 +749,12 @@ config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 void
 config_fini(struct config *c)
 {
+	while (c->kept != NULL) {
+		struct kept *k = c->kept;
+
+		c->kept = k->next;
+		free(k);
+	}
 	free(c->joined);
 	c->joined = NULL;
 	c->listen = NULL;

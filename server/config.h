@@ -51,6 +51,8 @@ enum config_confine {
 	CONFIG_CONFINE_MUST, /* -o drop_privileges */
 };
 
+struct kept;
+
 struct config {
 	/* memory */
 	size_t memory_limit;	/* -m, in bytes */
@@ -107,6 +109,9 @@ struct config {
 	unsigned confine;	/* -o drop_privileges: enum config_confine */
 
 	/* statistics and logs */
+	const char *metrics;	    /* -o, ADDRESS:PORT, or NULL */
+	bool syslog;		    /* -o */
+	bool healthcheck;	    /* --healthcheck: do not serve, ask */
 	char prefix_delimiter[2];   /* -D, as a text */
 	bool detail_enabled;	    /* -D was given */
 	bool track_sizes;	    /* -o */
@@ -138,15 +143,12 @@ struct config {
 
 	/* config.c's own */
 	char *joined; /* what listen points to, to be freed */
+	struct kept *kept; /* texts that options point into */
 	const char *unused; /* where options without effect leave their value */
 };
 
 /* Defaults, then argv.  Help and version go to out, complaints to err. */
 int config_read(struct config *, int argc, char **argv, FILE *out, FILE *err);
 void config_fini(struct config *);
-
-/* One line per option, for the check of the manual page: its letter, then its
- * long name or -; suboptions follow, each after the letter o. */
-void config_list(FILE *out);
 
 #endif

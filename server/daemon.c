@@ -115,7 +115,7 @@ daemon_release(struct daemon *d, int status, const struct config *config)
 		return;
 	if (status == CONFIG_RUN) {
 		silence(d, config);
-		log_to_syslog();
+		log_to_syslog(false);
 	}
 	/* If the parent is gone, nobody asked. */
 	if (write(d->report, &verdict, 1) != 1)

@@ -27,9 +27,10 @@ log_set_verbosity(unsigned level)
 }
 
 void
-log_to_syslog(void)
+log_to_syslog(bool both)
 {
-	openlog("slabd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	openlog("slabd", LOG_PID | LOG_NDELAY | (both ? LOG_PERROR : 0),
+	    LOG_DAEMON);
 	atomic_store(&to_syslog, true);
 }
 

@@ -25,8 +25,8 @@ enum log_level {
 };
 
 void log_start(unsigned verbosity);
-/* From now on, to syslog: stderr leads nowhere. */
-void log_to_syslog(void);
+/* From now on, to syslog; both: to stderr, too, as while it starts. */
+void log_to_syslog(bool both);
 void log_set_verbosity(unsigned);
 
 void log_line(enum log_level, const char *format, ...)

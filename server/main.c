@@ -13,8 +13,10 @@
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/daemon.h"
+#include "server/health.h"
 #include "server/listen.h"
 #include "server/log.h"
+#include "server/monitor.h"
 #include "server/server.h"
 #include "server/udp.h"
 #include "server/worker.h"
@@ -32,6 +34,7 @@ struct program {
 	struct server server;
 	struct listening *listening;
 	struct udp *udp; /* NULL without -U */
+	struct monitor *monitor; /* NULL without -o metrics */
 	struct worker **workers;
 	unsigned nworkers;
 	uv_loop_t loop;
@@ -194,7 +197,8 @@ start_workers(struct program *p)
 }
 
 /* What root may do comes before the switch of the user; the unix socket
- * after it, for its file shall belong to that user. */
+ * after it, for its file shall belong to that user.  Nobody is served before
+ * the process is confined. */
 static int
 start(struct program *p)
 {
@@ -207,6 +211,8 @@ start(struct program *p)
 	if (status == CONFIG_RUN)
 		status = udp_bind(&p->server, &p->udp);
 	if (status == CONFIG_RUN)
+		status = monitor_bind(&p->server, &p->monitor);
+	if (status == CONFIG_RUN)
 		status = daemon_write_pid(&p->daemon, &p->config);
 	if (status == CONFIG_RUN)
 		status = daemon_switch_user(&p->config);
@@ -215,7 +221,11 @@ start(struct program *p)
 	if (status == CONFIG_RUN)
 		status = listen_write_ports(p->listening);
 	if (status == CONFIG_RUN)
+		status = daemon_confine(&p->config);
+	if (status == CONFIG_RUN)
 		status = start_workers(p);
+	if (status == CONFIG_RUN)
+		status = monitor_start(p->monitor);
 	return status;
 }
 
@@ -224,10 +234,13 @@ stop(struct program *p)
 {
 	unsigned n = p->nworkers;
 
+	monitor_ending(p->monitor);
 	for (unsigned i = 0; i < n; i++)
 		worker_drain(p->workers[i]);
 	for (unsigned i = 0; i < n; i++)
 		worker_join(p->workers[i]);
+	/* It reads what the workers count. */
+	monitor_free(&p->monitor);
 	for (unsigned i = 0; i < n; i++)
 		worker_free(&p->workers[i]);
 	free(p->workers);
@@ -260,24 +273,19 @@ hold_signals(int how)
 static int
 serve(struct program *p)
 {
-	int status;
-
 	if (uv_loop_init(&p->loop) != 0) {
 		log_error("cannot make an event loop: %s", strerror(errno));
 		return FAILED;
 	}
 	start_loop(p);
-	status = daemon_confine(&p->config);
-	if (status != CONFIG_RUN)
-		end_loop(p);
 	hold_signals(SIG_UNBLOCK);
-	if (status == CONFIG_RUN) {
-		greet(p);
-		daemon_release(&p->daemon, CONFIG_RUN, &p->config);
-	}
+	greet(p);
+	daemon_release(&p->daemon, CONFIG_RUN, &p->config);
+	if (p->config.syslog)
+		log_to_syslog(false);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&p->loop);
-	return status;
+	return CONFIG_RUN;
 }
 
 int
@@ -289,7 +297,14 @@ main(int argc, char **argv)
 	status = config_read(&p.config, argc, argv, stdout, stderr);
 	if (status != CONFIG_RUN)
 		return status;
+	if (p.config.healthcheck) {
+		status = health_check(&p.config, stdout, stderr);
+		config_fini(&p.config);
+		return status;
+	}
 	log_start(p.config.verbosity);
+	if (p.config.syslog)
+		log_to_syslog(true);
 	signal(SIGPIPE, SIG_IGN);
 	daemon_init(&p.daemon);
 	if (p.config.daemonize)

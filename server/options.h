@@ -7,7 +7,7 @@
  *
  *   O(letter, name, argument, how, field, least, most, usual, note, help)
  *
- *     letter    0: it has none            name  NULL: it has none
+ *     letter    0: of -o; '-': it has none    name  NULL: it has none
  *     argument  its name in the help; NULL: it takes none; "[...]": may
  *     how       which reader takes it: read_HOW() in config.c
  *     field     of struct config (unused: it has none)
@@ -106,7 +106,11 @@ O('i', "license", NULL, license, unused, 0, 0, NULL, NULL,                    \
   "print the licence and exit")                                               \
 O('V', "version", NULL, version, unused, 0, 0, NULL, NULL,                    \
   "print the version and exit")                                               \
-O(0, "list-options", NULL, list, unused, 0, 0, NULL, NULL, NULL)              \
+O('-', "healthcheck", NULL, on, healthcheck, 0, 0, NULL, NULL,                \
+  "ask the server of these options whether it lives, and exit")               \
+O('-', "completion", NULL, completion, unused, 0, 0, NULL, NULL,              \
+  "print what bash needs to complete options, and exit")                      \
+O('-', "list-options", NULL, list, unused, 0, 0, NULL, NULL, NULL)            \
 O('o', "extended", "<list>", extended, unused, 0, 0, NULL, NULL,              \
   "further options, separated by commas:")
 
@@ -187,6 +191,10 @@ O(0, "lru_crawler_sleep", "<us>", number, lru_crawler_sleep, 0, 1000000,      \
 O(0, "lru_crawler_tocrawl", "<num>", number, lru_crawler_tocrawl, 0,          \
   4294967295.0, "0", OWN_SWEEP, "items per run")                              \
 G("statistics and logs")                                                      \
+O(0, "metrics", "<addr:port>", text, metrics, 0, 0, NULL, NULL,               \
+  "serve /metrics (Prometheus) and /healthz by HTTP")                         \
+O(0, "syslog", NULL, on, syslog, 0, 0, NULL, NULL,                            \
+  "log to syslog, as with -d")                                                \
 O(0, "track_sizes", NULL, on, track_sizes, 0, 0, NULL, NULL,                  \
   "allow stats sizes")                                                        \
 O(0, "watcher_logbuf_size", "<kb>", kilobytes, watcher_logbuf, 1024,          \

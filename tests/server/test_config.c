@@ -5,6 +5,7 @@
 
 #include "server/address.h"
 #include "server/config.h"
+#include "server/usage.h"
 
 enum { WORDS_MAX = 64 };
 
@@ -395,7 +396,7 @@ START_TEST(test_manual_has_every_option)
 	if (manual == NULL)
 		return; /* not run from the root of the project */
 	out = open_memstream(&list, &n);
-	config_list(out);
+	usage_list(out);
 	fclose(out);
 	rest = list;
 	while ((row = strsep(&rest, "\n")) != NULL && *row != '\0') {
@@ -403,8 +404,10 @@ START_TEST(test_manual_has_every_option)
 
 		if (is_sub)
 			snprintf(word, sizeof(word), ".It Cm %s", row + 2);
-		else
+		else if (*row != '-')
 			snprintf(word, sizeof(word), ".It Fl %c", *row);
+		else
+			snprintf(word, sizeof(word), ".It Fl -%s", row + 2);
 		ck_assert_msg(has_word(manual, word), "%s", word);
 		rows++;
 		if (is_sub || row[2] == '-')
