@@ -269,6 +269,9 @@ binary_parse(const char *in, size_t n, struct request *req, size_t *used)
 	frame = BINARY_HEAD + extlen + nkey;
 	if (frame > BINARY_FRAME_MAX)
 		return PARSE_CLOSE;
+	/* What is not part of the packet is not waited for. */
+	if (nkey + extlen > body)
+		frame = BINARY_HEAD;
 	if (n < frame)
 		return PARSE_MORE;
 	*used = frame;

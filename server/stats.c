@@ -473,7 +473,11 @@ run_detail(struct call *call, struct result *res)
 	    words_choose(call->req->words.at[2], names, 3);
 
 	if (srv->config->disable_dumping) {
-		words_say(res, "CLIENT_ERROR stats detail not allowed\r\n");
+		if (is_binary(call))
+			res->status = STATUS_DENIED;
+		else
+			words_say(res, "CLIENT_ERROR stats detail not "
+				       "allowed\r\n");
 		return;
 	}
 	switch (what) {

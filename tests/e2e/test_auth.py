@@ -1,18 +1,23 @@
-"""Logging in: real clients, listeners, reloads under load, guessers."""
+"""Logging in: real clients, listeners, reloads under load, guessers.
+
+RELOADS=n in the environment makes the reloads under load so many.
+"""
 import os
 import pathlib
 import pty
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import threading
 import time
 import unittest
 
 import harness
+import sasl
 from harness import until
+from sasl import (MECHANISM, PASSWD, ask, from_address, packet, passwd, plain,
+                  reply, scram, text)
 
 try:
     import pylibmc
@@ -20,78 +25,9 @@ except ImportError:
     pylibmc = None
 
 HERE = pathlib.Path(__file__).resolve().parent
-PASSWD = str(pathlib.Path(harness.BINARY).with_name("slabd-passwd"))
-MECHANISM = b"SCRAM-SHA-256"
-
-
-def packet(op, key=b"", value=b"", extras=b"", opaque=7):
-    return struct.pack(">BBHBBHIIQ", 0x80, op, len(key), len(extras), 0, 0,
-                       len(key) + len(extras) + len(value), opaque,
-                       0) + extras + key + value
-
-
-def reply(c):
-    """Status and body."""
-    head = c.read(24)
-    status, n = struct.unpack(">6xHI12x", head)
-    return status, c.read(n)
-
-
-def ask(c, *args, **kw):
-    c.send(packet(*args, **kw))
-    return reply(c)
-
-
-def plain(c, user, password):
-    return ask(c, 0x21, b"PLAIN", b"\0%s\0%s" % (user, password))[0]
-
-
-def text(c, user, password):
-    token = user + b" " + password
-    return c.ask(b"set x 0 0 %d\r\n%s\r\n" % (len(token), token))
-
-
-def passwd(*args, password=None, want=0):
-    p = subprocess.run([PASSWD, *args], input=password or b"",
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       timeout=harness.BOUND)
-    if want is not None and p.returncode != want:
-        raise AssertionError("slabd-passwd %s: %d %s" % (
-            " ".join(args), p.returncode, p.stdout))
-    return p.stdout
-
-
-def from_address(server, source):
-    """A connection of another address of this machine."""
-    s = socket.socket()
-    s.settimeout(harness.BOUND)
-    s.bind((source, 0))
-    s.connect(("127.0.0.1", server.port))
-    c = harness.Conn.__new__(harness.Conn)
-    c.sock, c.buf = s, b""
-    return c
-
-
 @unittest.skipIf(harness.ORACLE, "slabd's own user file")
-class Auth(unittest.TestCase):
+class Auth(sasl.Site, unittest.TestCase):
     maxDiff = 4000
-
-    def site(self, args=(), users=((b"joe", b"pass word"),), **kw):
-        """A server with a user file of its own, already started."""
-        d = harness.tempfile.mkdtemp(prefix="slabd-users.")
-        self.addCleanup(shutil.rmtree, d, True)
-        self.file = os.path.join(d, "users")
-        for name, password, *options in users:
-            passwd("add", *options, self.file, name.decode(),
-                   password=password + b"\n")
-        s = harness.Server(["-Y", self.file, *args], **kw)
-        self.addCleanup(s.stop)
-        return s
-
-    def connect(self, server, **kw):
-        c = server.connect(**kw)
-        self.addCleanup(c.close)
-        return c
 
     # ------------------------------------------------------------ clients
 
@@ -266,42 +202,89 @@ class Auth(unittest.TestCase):
                          b"STORED\r\n")
 
     def test_reload_under_load(self):
-        s = self.site(["-t", "4"], users=[(b"joe", b"one")])
+        """Whoever logs in meanwhile gets in, whoever is in is served."""
+        s = self.site(["-t", "4", "-v"], users=[
+            (b"joe", b"one"), (b"ben", b"two", "-r", "read,write", "-p",
+                               "b:")])
+        with open(self.file, "ab") as f:
+            f.write(b"amy:three\n")
         lines = pathlib.Path(self.file).read_bytes()
+        s.signal(signal.SIGHUP)
+        until(lambda: "read again" in s.output(), "read again")
         stop = threading.Event()
         failures = []
 
-        def log_in(binary):
-            while not stop.is_set():
-                with s.connect() as c:
-                    ok = plain(c, b"joe", b"one") == 0 if binary else \
-                        text(c, b"joe", b"one") == b"STORED\r\n"
-                    if not ok:
-                        failures.append("refused")
+        def expect(what, got, want):
+            if got != want:
+                failures.append("%s: %r" % (what, got))
+
+        def repeat(once):
+            def run():
+                try:
+                    while not stop.is_set():
+                        once()
+                except Exception as e:
+                    failures.append("%s: %r" % (once.__name__, e))
+            return threading.Thread(target=run)
+
+        def by_text():
+            with s.connect() as c:
+                expect("text", text(c, b"joe", b"one"), b"STORED\r\n")
+            with s.connect() as c:
+                expect("in clear", text(c, b"amy", b"three"), b"STORED\r\n")
+
+        def by_plain():
+            with s.connect() as c:
+                expect("plain", plain(c, b"joe", b"one"), 0)
+                expect("again", plain(c, b"ben", b"two"), 0)
+
+        def by_scram():
+            with s.connect() as c:
+                expect("scram", scram(c, b"joe", b"one"), 0)
+                expect("scram in clear", scram(c, b"amy", b"three"), 0)
 
         def work():
             with s.connect() as c:
-                text(c, b"joe", b"one")
-                while not stop.is_set():
-                    if c.ask(b"get k\r\n") != b"END\r\n":
-                        failures.append("dropped")
+                expect("text", text(c, b"ben", b"two"), b"STORED\r\n")
+                for _ in range(50):
+                    expect("set", c.ask(b"set b:1 0 0 1\r\n1\r\n"),
+                           b"STORED\r\n")
+                    expect("get", c.ask(b"get k\r\n"), b"END\r\n")
+                    expect("set", c.ask(b"set k 0 0 1\r\n1\r\n"),
+                           b"CLIENT_ERROR permission denied\r\n")
 
-        threads = [threading.Thread(target=f, args=a) for f, a in
-                   [(log_in, (True,)), (log_in, (False,)),
-                    (log_in, (False,)), (work, ())]]
+        def guess():
+            source = "127.0.0.%d" % (10 + len(guessed) % 240)
+            guessed.append(source)
+            with from_address(s, source) as c:
+                expect("guess", text(c, b"joe", b"wrong"),
+                       b"CLIENT_ERROR authentication failure\r\n")
+            with from_address(s, source) as c:
+                expect("guess", scram(c, b"eve", b"wrong"), 0x20)
+            c = from_address(s, source)
+            c.send(packet(0x21, b"PLAIN", b"\0amy\0wrong") +
+                   packet(0x21, MECHANISM, b"n,,n=amy,r=x"))
+            c.reset()
+
+        guessed = []
+        threads = [repeat(f) for f in (by_text, by_text, by_plain, by_scram,
+                                       work, work, guess)]
         for t in threads:
             t.start()
-        for i in range(40):
-            extra = b"".join(b"u%d:p%d\n" % (n, i) for n in range(i))
+        for i in range(int(os.environ.get("RELOADS", 40))):
+            extra = b"".join(b"u%d:p%d\n" % (n, i) for n in range(i % 100))
             with open(self.file + ".next", "wb") as f:
                 f.write(b"broken" if i % 5 == 4 else lines + extra)
             os.rename(self.file + ".next", self.file)
             s.signal(signal.SIGHUP)
-            time.sleep(0.01)
+            until(lambda: s.output().count("read again") - 1 +
+                  s.output().count("users of before stay") == i + 1,
+                  "reload %d" % i)
         stop.set()
         for t in threads:
             t.join()
         self.assertEqual(failures, [])
+        self.assertTrue(guessed)
 
     # ------------------------------------------------------------ hostile
 

@@ -154,6 +154,9 @@ check_packet(const char *in, struct packet p)
 		    PARSE_CLOSE);
 		return;
 	}
+	/* and so is that key and extras are not in it */
+	if (p.nkey + p.extlen > p.body)
+		frame = BINARY_HEAD;
 	if (frame > BINARY_HEAD)
 		ck_assert_int_eq(parse(in, frame - 1, &req, &used),
 		    PARSE_MORE);
