@@ -1,9 +1,6 @@
 /* binary.c - see binary.h. */
 #include "proto/binary.h"
 
-#include <endian.h>
-#include <string.h>
-
 #include "proto/token.h"
 
 enum {
@@ -55,43 +52,42 @@ static const struct opcode {
 	uint8_t op;
 	uint8_t layout;
 	bool quiet;
-	bool echo; /* the reply carries the key */
 } TABLE[OPCODES] = { /* the rest is unknown */
-	[0x00] = { OP_GET, LAYOUT_KEY, false, false },
-	[0x01] = { OP_SET, LAYOUT_STORE, false, false },
-	[0x02] = { OP_ADD, LAYOUT_STORE, false, false },
-	[0x03] = { OP_REPLACE, LAYOUT_STORE, false, false },
-	[0x04] = { OP_DELETE, LAYOUT_KEY, false, false },
-	[0x05] = { OP_INCR, LAYOUT_DELTA, false, false },
-	[0x06] = { OP_DECR, LAYOUT_DELTA, false, false },
-	[0x07] = { OP_QUIT, LAYOUT_BARE, false, false },
-	[0x08] = { OP_FLUSH_ALL, LAYOUT_FLUSH, false, false },
-	[0x09] = { OP_GET, LAYOUT_KEY, true, false },
-	[0x0a] = { OP_MN, LAYOUT_BARE, false, false },
-	[0x0b] = { OP_VERSION, LAYOUT_BARE, false, false },
-	[0x0c] = { OP_GET, LAYOUT_KEY, false, true },
-	[0x0d] = { OP_GET, LAYOUT_KEY, true, true },
-	[0x0e] = { OP_APPEND, LAYOUT_CONCAT, false, false },
-	[0x0f] = { OP_PREPEND, LAYOUT_CONCAT, false, false },
-	[0x10] = { OP_STATS, LAYOUT_STAT, false, false },
-	[0x11] = { OP_SET, LAYOUT_STORE, true, false },
-	[0x12] = { OP_ADD, LAYOUT_STORE, true, false },
-	[0x13] = { OP_REPLACE, LAYOUT_STORE, true, false },
-	[0x14] = { OP_DELETE, LAYOUT_KEY, true, false },
-	[0x15] = { OP_INCR, LAYOUT_DELTA, true, false },
-	[0x16] = { OP_DECR, LAYOUT_DELTA, true, false },
-	[0x17] = { OP_QUIT, LAYOUT_BARE, true, false },
-	[0x18] = { OP_FLUSH_ALL, LAYOUT_FLUSH, true, false },
-	[0x19] = { OP_APPEND, LAYOUT_CONCAT, true, false },
-	[0x1a] = { OP_PREPEND, LAYOUT_CONCAT, true, false },
-	[0x1c] = { OP_TOUCH, LAYOUT_EXPTIME, false, false },
-	[0x1d] = { OP_GAT, LAYOUT_EXPTIME, false, false },
-	[0x1e] = { OP_GAT, LAYOUT_EXPTIME, true, false },
-	[0x20] = { OP_SASL_LIST, LAYOUT_BARE, false, false },
-	[0x21] = { OP_SASL_AUTH, LAYOUT_SASL, false, false },
-	[0x22] = { OP_SASL_STEP, LAYOUT_SASL, false, false },
-	[0x23] = { OP_GAT, LAYOUT_EXPTIME, false, true },
-	[0x24] = { OP_GAT, LAYOUT_EXPTIME, true, true },
+	[0x00] = { OP_GET, LAYOUT_KEY, false },
+	[0x01] = { OP_SET, LAYOUT_STORE, false },
+	[0x02] = { OP_ADD, LAYOUT_STORE, false },
+	[0x03] = { OP_REPLACE, LAYOUT_STORE, false },
+	[0x04] = { OP_DELETE, LAYOUT_KEY, false },
+	[0x05] = { OP_INCR, LAYOUT_DELTA, false },
+	[0x06] = { OP_DECR, LAYOUT_DELTA, false },
+	[0x07] = { OP_QUIT, LAYOUT_BARE, false },
+	[0x08] = { OP_FLUSH_ALL, LAYOUT_FLUSH, false },
+	[0x09] = { OP_GET, LAYOUT_KEY, true },
+	[0x0a] = { OP_MN, LAYOUT_BARE, false },
+	[0x0b] = { OP_VERSION, LAYOUT_BARE, false },
+	[0x0c] = { OP_GET, LAYOUT_KEY, false },
+	[0x0d] = { OP_GET, LAYOUT_KEY, true },
+	[0x0e] = { OP_APPEND, LAYOUT_CONCAT, false },
+	[0x0f] = { OP_PREPEND, LAYOUT_CONCAT, false },
+	[0x10] = { OP_STATS, LAYOUT_STAT, false },
+	[0x11] = { OP_SET, LAYOUT_STORE, true },
+	[0x12] = { OP_ADD, LAYOUT_STORE, true },
+	[0x13] = { OP_REPLACE, LAYOUT_STORE, true },
+	[0x14] = { OP_DELETE, LAYOUT_KEY, true },
+	[0x15] = { OP_INCR, LAYOUT_DELTA, true },
+	[0x16] = { OP_DECR, LAYOUT_DELTA, true },
+	[0x17] = { OP_QUIT, LAYOUT_BARE, true },
+	[0x18] = { OP_FLUSH_ALL, LAYOUT_FLUSH, true },
+	[0x19] = { OP_APPEND, LAYOUT_CONCAT, true },
+	[0x1a] = { OP_PREPEND, LAYOUT_CONCAT, true },
+	[0x1c] = { OP_TOUCH, LAYOUT_EXPTIME, false },
+	[0x1d] = { OP_GAT, LAYOUT_EXPTIME, false },
+	[0x1e] = { OP_GAT, LAYOUT_EXPTIME, true },
+	[0x20] = { OP_SASL_LIST, LAYOUT_BARE, false },
+	[0x21] = { OP_SASL_AUTH, LAYOUT_SASL, false },
+	[0x22] = { OP_SASL_STEP, LAYOUT_SASL, false },
+	[0x23] = { OP_GAT, LAYOUT_EXPTIME, false },
+	[0x24] = { OP_GAT, LAYOUT_EXPTIME, true },
 };
 
 /* ------------------------------------------------------------ bytes */
@@ -293,6 +289,34 @@ binary_parse(const char *in, size_t n, struct request *req, size_t *used)
 	return PARSE_REQUEST;
 }
 
+unsigned
+binary_gets(const char *in, size_t n, struct request *batch, unsigned max,
+    size_t *used)
+{
+	const char *at = in;
+	unsigned count = 0;
+
+	for (; count < max && n >= BINARY_HEAD; count++) {
+		struct request *req = &batch[count];
+		const struct opcode *code =
+		    &TABLE[(unsigned char)at[AT_OPCODE]];
+		uint32_t nkey = read16(at + AT_NKEY);
+
+		if ((unsigned char)at[0] != MAGIC_REQUEST ||
+		    code->op != OP_GET || code->layout != LAYOUT_KEY ||
+		    at[AT_EXTLEN] != 0 || nkey - 1 >= PROTO_KEY_MAX ||
+		    read32(at + AT_BODY) != nkey || n - BINARY_HEAD < nkey)
+			break;
+		fill_head(req, at, code);
+		req->key = at + BINARY_HEAD;
+		req->nkey = nkey;
+		at += BINARY_HEAD + nkey;
+		n -= BINARY_HEAD + nkey;
+	}
+	*used = (size_t)(at - in);
+	return count;
+}
+
 /* ------------------------------------------------------------ compose */
 
 struct reply {
@@ -353,12 +377,6 @@ is_read(enum op op)
 	return op == OP_GET || op == OP_GAT;
 }
 
-static inline bool
-echoes_key(const struct request *req)
-{
-	return TABLE[req->opcode].echo;
-}
-
 /* A body of nothing but text. */
 static char *
 put_text(char *out, const struct request *req, unsigned status,
@@ -390,15 +408,9 @@ put_status(char *out, const struct request *req, enum status status)
 static char *
 put_hit(char *out, const struct request *req, const struct result *res)
 {
-	uint32_t nkey = echoes_key(req) ? req->nkey : 0;
-
-	out = put_head(out, req, (struct reply){
-	    .nkey = nkey,
-	    .extlen = 4,
-	    .nvalue = res->has_value ? res->nvalue : 0,
-	    .cas = res->cas });
-	out = put_flags(out, res->client_flags);
-	return nkey > 0 ? put_key(out, req->key, nkey) : out;
+	binary_put_hit(out, req, res->client_flags, res->cas,
+	    res->has_value ? res->nvalue : 0);
+	return out + binary_hit_head(req);
 }
 
 static char *
@@ -406,7 +418,7 @@ put_miss(char *out, const struct request *req)
 {
 	if (is_read(req->op) && req->quiet)
 		return out;
-	if (!echoes_key(req))
+	if (!binary_echoes(req->opcode))
 		return put_status(out, req, STATUS_NOT_FOUND);
 	out = put_head(out, req, (struct reply){ .nkey = req->nkey,
 	    .status = 1 });

@@ -28,7 +28,20 @@
 #ifndef PROTO_BINARY_H
 #define PROTO_BINARY_H
 
+#include <endian.h>
+#include <string.h>
+
 #include "proto/proto.h"
+
+/* Of the reads, getk, gatk and their quiet forms have the key in the reply. */
+static inline bool
+binary_echoes(uint8_t opcode)
+{
+	const uint64_t set = UINT64_C(1) << 0x0c | UINT64_C(1) << 0x0d |
+	    UINT64_C(1) << 0x23 | UINT64_C(1) << 0x24;
+
+	return opcode < 64 && (set >> opcode & 1);
+}
 
 enum {
 	BINARY_HEAD = 24,
@@ -40,6 +53,57 @@ enum {
 /* PARSE_MORE until header, extras and key (of SASL also data) are there. */
 enum parse binary_parse(const char *in, size_t n, struct request *,
     size_t *used);
+
+static inline bool
+binary_is_get(uint8_t opcode)
+{
+	const uint64_t set = 1 | 1 << 0x09 | 1 << 0x0c | 1 << 0x0d;
+
+	return opcode < 64 && (set >> opcode & 1);
+}
+
+/* As many whole packets of get, getq, getk and getkq as stand at in, one after
+ * another; at most max.  Returns how many, and in *used their bytes. */
+unsigned binary_gets(const char *in, size_t n, struct request *batch,
+    unsigned max, size_t *used);
+
+/* How long the head of a hit is: known before the hit. */
+static inline size_t
+binary_hit_head(const struct request *req)
+{
+	return BINARY_HEAD + 4 + (binary_echoes(req->opcode) ? req->nkey : 0);
+}
+
+static inline void
+binary_put64(char *out, uint64_t v)
+{
+	v = htobe64(v);
+	memcpy(out, &v, sizeof(v));
+}
+
+static inline void
+binary_put32(char *out, uint32_t v)
+{
+	v = htobe32(v);
+	memcpy(out, &v, sizeof(v));
+}
+
+/* The head of a hit: header, client flags and, if it is wanted, the key. */
+static inline void
+binary_put_hit(char *out, const struct request *req, uint32_t client_flags,
+    uint64_t cas, uint32_t nvalue)
+{
+	uint32_t nkey = binary_echoes(req->opcode) ? req->nkey : 0;
+
+	binary_put64(out, (uint64_t)0x81 << 56 | (uint64_t)req->opcode << 48 |
+	    (uint64_t)nkey << 32 | (uint64_t)4 << 24);
+	binary_put32(out + 8, 4 + nkey + nvalue);
+	memcpy(out + 12, &req->opaque, sizeof(req->opaque));
+	binary_put64(out + 16, cas);
+	binary_put32(out + BINARY_HEAD, client_flags);
+	if (nkey > 0)
+		memcpy(out + BINARY_HEAD + 4, req->key, nkey);
+}
 
 /*
  * At most PROTO_REPLY_MAX bytes and ntext; returns the end.  Quiet hides the

@@ -313,18 +313,42 @@ accepts_tokens(struct request *req)
 	    check_command(req) == STATUS_OK;
 }
 
+/* What most lines of mg end in. */
+static inline bool
+is_v_alone(const char *p)
+{
+	return memcmp(p, " v\r\n", 4) == 0;
+}
+
+static inline void
+ask_value(struct meta *m, const char *at)
+{
+	m->nflags = 1;
+	m->has = BIT('v');
+	m->mode = 0;
+	m->flags[0] = (struct meta_flag){ 'v', 0, at };
+}
+
 bool
 meta_parse_plain(enum op op, const char *in, size_t n, struct request *req,
     size_t *used)
 {
 	const char *p = in + 3, *end = in + n;
 	size_t left = n - 3;
-	size_t nkey = scan_word_end(p, left < 256 ? left : 256);
+	size_t nkey = scan_key_end(p, left, 256);
 
 	if (nkey == left)
 		return false;
 	req->op = op;
 	req->key = p;
+	if (left - nkey >= 4 && is_v_alone(p + nkey)) {
+		ask_value(&req->meta, p + nkey + 2);
+		req->nkey = (uint32_t)nkey;
+		req->quiet = false;
+		req->nvalue = req->follow = 0;
+		*used = 3 + nkey + 4;
+		return nkey - 1 < PROTO_KEY_MAX;
+	}
 	p = split_plain(&req->meta, p + nkey, end);
 	if (p == NULL)
 		return false;

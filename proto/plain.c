@@ -3,19 +3,42 @@
 
 #include <string.h>
 
+#include "proto/binary.h"
+#include "proto/meta.h"
 #include "proto/scan.h"
+#include "proto/text.h"
 #include "proto/token.h"
 
 enum {
 	GET = 4, /* bytes of "get " */
+	SET = 4,
+	LINE_MIN = 16, /* of set and mg; the shorter can wait */
 	SCAN_MAX = PROTO_KEY_MAX + 6,
 };
+
+static inline uint32_t
+four(char a, char b, char c, char d)
+{
+	return (uint32_t)(unsigned char)a | (uint32_t)(unsigned char)b << 8 |
+	    (uint32_t)(unsigned char)c << 16 | (uint32_t)(unsigned char)d << 24;
+}
 
 static inline bool
 is_get(const char *in)
 {
-	return scan_load32(in) == ((uint32_t)'g' | (uint32_t)'e' << 8 |
-	    (uint32_t)'t' << 16 | (uint32_t)' ' << 24);
+	return scan_load32(in) == four('g', 'e', 't', ' ');
+}
+
+static inline bool
+is_set(const char *in)
+{
+	return scan_load32(in) == four('s', 'e', 't', ' ');
+}
+
+static inline bool
+is_mg(const char *in)
+{
+	return in[0] == 'm' && in[1] == 'g' && in[2] == ' ';
 }
 
 static inline void
@@ -30,22 +53,6 @@ deliver(struct request *req, enum op op, const char *key, size_t nkey,
 	req->follow = 0;
 }
 
-/* Where the word at p ends.  Most keys end within 32 bytes, so the loop of
- * scan_word_end() is only for the others. */
-static inline size_t
-word_end(const char *p, size_t n)
-{
-	uint32_t mask;
-
-	if (n >= 32) {
-		mask = scan_either16(p, ' ', '\n') |
-		    scan_either16(p + 16, ' ', '\n') << 16;
-		if (__builtin_expect(mask != 0, 1))
-			return (size_t)__builtin_ctz(mask);
-	}
-	return scan_word_end(p, n < SCAN_MAX ? n : SCAN_MAX);
-}
-
 /* Lines of one key. */
 static inline unsigned
 read_lines(const char **in, const char *end, struct request *batch,
@@ -56,7 +63,8 @@ read_lines(const char **in, const char *end, struct request *batch,
 
 	while (count < max && end - at >= GET + 2 && is_get(at)) {
 		const char *key = at + GET;
-		size_t n = (size_t)(end - key), nkey = word_end(key, n);
+		size_t n = (size_t)(end - key);
+		size_t nkey = scan_key_end(key, n, SCAN_MAX);
 
 		if (nkey == n || key[nkey] != '\n')
 			break;
@@ -81,7 +89,8 @@ read_keys(struct parser *p, const char **in, const char *end,
 	unsigned count = 0;
 
 	while (count < max) {
-		size_t n = (size_t)(end - key), nkey = word_end(key, n);
+		size_t n = (size_t)(end - key);
+		size_t nkey = scan_key_end(key, n, SCAN_MAX);
 		const char *next = key + nkey + 1;
 		bool last;
 
@@ -105,41 +114,92 @@ read_keys(struct parser *p, const char **in, const char *end,
 	return count;
 }
 
+/* Sets whose value is there, and no longer than it may be. */
+static inline unsigned
+read_sets(const char **in, const char *end, struct request *batch,
+    unsigned max, uint32_t most)
+{
+	unsigned count = 0;
+	size_t len;
+
+	while (count < max && end - *in >= LINE_MIN && is_set(*in)) {
+		struct request *req = &batch[count];
+		const char *value;
+
+		if (!text_parse_plain_store(OP_SET, *in, (size_t)(end - *in),
+		    SET, req, &len))
+			break;
+		value = *in + len;
+		if ((uint64_t)req->nkey + req->nvalue > most ||
+		    (size_t)(end - value) < req->follow ||
+		    value[req->nvalue] != '\r' ||
+		    value[req->nvalue + 1] != '\n')
+			break;
+		req->value = value;
+		req->problem = STATUS_FOUND;
+		*in = value + req->follow;
+		count++;
+	}
+	return count;
+}
+
+static inline unsigned
+read_metas(const char **in, const char *end, struct request *batch,
+    unsigned max)
+{
+	unsigned count = 0;
+	size_t len;
+
+	while (count < max && end - *in >= LINE_MIN && is_mg(*in) &&
+	    meta_parse_plain(OP_MG, *in, (size_t)(end - *in), &batch[count],
+	    &len)) {
+		*in += len;
+		count++;
+	}
+	return count;
+}
+
+static inline unsigned
+read_text(struct parser *p, const char **in, const char *end,
+    struct request *batch, unsigned max, uint32_t most)
+{
+	if (p->in_keys)
+		return !p->long_line && p->op <= OP_GETS ?
+		    read_keys(p, in, end, batch, max) : 0;
+	switch (*in < end ? **in : '\0') {
+	case 'g':
+		return read_lines(in, end, batch, max);
+	case 's':
+		return read_sets(in, end, batch, max, most);
+	case 'm':
+		return read_metas(in, end, batch, max);
+	default:
+		return 0;
+	}
+}
+
 unsigned
-plain_gets(struct parser *p, const char *in, size_t n, struct request *batch,
-    unsigned max, size_t *used)
+plain_parse(struct parser *p, const char *in, size_t n, struct request *batch,
+    unsigned max, uint32_t most, size_t *used)
 {
 	const char *at = in;
 	unsigned count = 0, got;
 
+	if (p->proto == PROTO_BINARY)
+		return binary_gets(in, n, batch, max, used);
 	*used = 0;
 	if (p->proto != PROTO_TEXT)
 		return 0;
 	do {
-		if (!p->in_keys)
-			got = read_lines(&at, in + n, batch + count,
-			    max - count);
-		else if (!p->long_line && p->op <= OP_GETS)
-			got = read_keys(p, &at, in + n, batch + count,
-			    max - count);
-		else
-			break;
+		got = read_text(p, &at, in + n, batch + count, max - count,
+		    most);
 		count += got;
-	} while (got != 0 && !p->in_keys && count < max);
+	} while (got != 0 && count < max);
 	*used = (size_t)(at - in);
 	return count;
 }
 
 /* ------------------------------------------------------------ hits */
-
-void
-plain_forget(struct plain_line *l)
-{
-	char none[PLAIN_LINE];
-
-	l->n = 0;
-	plain_learn(l, 0, 0, none);
-}
 
 /* Digits of a number, most of which are short. */
 static inline size_t
@@ -175,24 +235,46 @@ put_number(char *out, uint64_t v, size_t n)
 	return out;
 }
 
-char *
-plain_learn(struct plain_line *l, uint32_t client_flags, uint32_t nvalue,
-    char *value)
+void
+plain_forget(struct plain_line *l)
 {
-	size_t nflags = digits(client_flags), nsize = digits(nvalue);
-	uint32_t n = (uint32_t)(1 + nflags + 1 + nsize + 2);
-	char *at = l->text + PLAIN_LINE - n, *to = value - l->n + n;
+	memset(l, 0, sizeof(*l));
+	l->form = PLAIN_FORMS;
+}
 
+static char *
+put_line(char *out, enum plain_form form, uint32_t client_flags,
+    uint32_t nvalue)
+{
+	if (form == PLAIN_TEXT) {
+		*out++ = ' ';
+		out = put_number(out, client_flags, digits(client_flags));
+		*out++ = ' ';
+	} else {
+		memcpy(out, "VA ", 3);
+		out += 3;
+	}
+	out = put_number(out, nvalue, digits(nvalue));
+	memcpy(out, "\r\n", 2);
+	return out + 2;
+}
+
+char *
+plain_learn(struct plain_line *l, enum plain_form form, uint32_t client_flags,
+    uint32_t nvalue, char *value)
+{
+	char text[2 * PLAIN_LINE], *to;
+	uint32_t n = (uint32_t)(put_line(text, form, client_flags, nvalue) -
+	    text);
+
+	to = value - l->n + n;
 	if (to != value)
 		memmove(to, value, nvalue);
+	l->form = form;
 	l->client_flags = client_flags;
 	l->nvalue = nvalue;
 	l->n = n;
-	*at = ' ';
-	at = put_number(at + 1, client_flags, nflags);
-	*at = ' ';
-	at = put_number(at + 1, nvalue, nsize);
-	memcpy(at, "\r\n", 2);
+	memcpy(l->text + PLAIN_LINE - n, text, n);
 	return to;
 }
 

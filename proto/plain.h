@@ -1,71 +1,124 @@
 /*
- * plain.h - the short way of what nearly all traffic consists of: gets.
+ * plain.h - the short way of what nearly all traffic consists of: gets, and
+ * sets of small values.
  *
- * proto_parse() hands out one key a call and proto_compose() asks which of all
- * replies it is; of the 300 instructions that a key of a multiget may cost
- * that would be half.  Here many keys are read in one call, and a hit is
- * written in one.  The requests and the bytes are the same (tested), so
- * whoever does not use this file misses nothing but speed.
+ * proto_parse() hands out one request a call and proto_compose() asks which of
+ * all replies it is; of the 300 instructions that a key of a multiget may cost
+ * that would be half.  Here many requests are read in one call, and a hit is
+ * written in one, inlined.  The requests and the bytes are the same (tested),
+ * so whoever does not use this file misses nothing but speed.
  *
  * Owns:    nothing.
  * Threads: any; pure.
- * Fails:   plain_gets() by returning fewer requests; proto_parse() says what
+ * Fails:   plain_parse() by returning fewer requests; proto_parse() says what
  *          the next bytes are then.
- * Cost:    about 40 instructions a key, 60 a hit.
+ * Cost:    about 45 instructions a key, 35 a hit.
  */
 #ifndef PROTO_PLAIN_H
 #define PROTO_PLAIN_H
 
 #include <string.h>
 
+#include "proto/binary.h"
 #include "proto/proto.h"
 
 /*
- * As many requests as stand at in, one after another, of the text lines `get
- * key' and of the keys that are left of a get or gets line; at most max, into
- * batch.  Returns how many, and in *used their bytes.
+ * As many requests as stand at in, one after another, of
+ *
+ *      text    get key; the keys that are left of a get or gets line; mg; and
+ *              set, if the value is there and has with the key at most `most'
+ *              bytes: value and problem are set as well then
+ *      binary  get, getq, getk, getkq
+ *
+ * at most max, into batch.  Returns how many, and in *used their bytes.
  */
-unsigned plain_gets(struct parser *, const char *in, size_t n,
-    struct request *batch, unsigned max, size_t *used);
+unsigned plain_parse(struct parser *, const char *in, size_t n,
+    struct request *batch, unsigned max, uint32_t most, size_t *used);
+
+/* Does what stands at in, n > 0 bytes, look like one of them?  Spares the
+ * others a call. */
+static inline bool
+plain_begins(const struct parser *p, const char *in, size_t n)
+{
+	if (p->proto == PROTO_BINARY)
+		return n >= BINARY_HEAD && binary_is_get((uint8_t)in[1]);
+	if (p->in_keys || in[0] == 'g')
+		return true;
+	return n > 1 && ((in[0] == 's' && in[1] == 'e') ||
+	    (in[0] == 'm' && in[1] == 'g'));
+}
+
+/* ------------------------------------------------------------ hits */
+
+/* Reads whose hits have a short way, by the form of their reply. */
+enum plain_form {
+	PLAIN_TEXT,   /* get */
+	PLAIN_META,   /* mg with v, and q or not */
+	PLAIN_BINARY, /* get, getq, getk, getkq */
+	PLAIN_FORMS,  /* none of them */
+};
+
+static inline enum plain_form
+plain_form(enum proto_name proto, const struct request *req)
+{
+	if (req->op == OP_GET)
+		return proto == PROTO_BINARY ? PLAIN_BINARY : PLAIN_TEXT;
+	if (req->op == OP_MG &&
+	    (req->meta.has & ~META_BIT('q')) == META_BIT('v'))
+		return PLAIN_META;
+	return PLAIN_FORMS;
+}
 
 /*
- * The reply to a hit of a text get.  Between key and value stands " FLAGS
- * SIZE\r\n", and most often the same as in the last hit, so it is kept
- * written out:
+ * The value is copied before the head is written, for only who has read it
+ * knows how long it is.  But most often it is as long as the last one, and so
+ * is what stands in front of it:
  *
- *      char *value = out + plain_head(line, nkey);
+ *      text    "VALUE KEY" and the line " FLAGS SIZE\r\n"
+ *      meta    the line "VA SIZE\r\n"
+ *      binary  the same length always
+ *
+ * so the line of the last hit is kept as it was written:
+ *
+ *      char *value = out + plain_head(line, form, req);
  *      ... copy the value there, hoping that flags and size are as before ...
- *      if (!plain_knows(line, flags, size))
- *              value = plain_learn(line, flags, size, value);
- *      out = plain_put(line, key, nkey, value, last);
+ *      if (!plain_knows(line, form, flags, size))
+ *              value = plain_learn(line, form, flags, size, value);
+ *      out = plain_put(line, form, req, flags, cas, value, size);
  *
  * plain_learn() writes the line anew and moves the value to where it has to
- * stand then; from before the value PLAIN_LINE bytes, and as many behind it,
- * must be writable.
+ * stand then; PLAIN_LINE bytes behind the value must be writable.
  */
 enum { PLAIN_LINE = 24, PLAIN_VALUE = 6 /* bytes of "VALUE " */ };
 
 struct plain_line {
+	enum plain_form form;
 	uint32_t client_flags, nvalue;
 	uint32_t n;	       /* of its bytes */
 	char text[PLAIN_LINE]; /* they stand at the end of it */
 };
 
 void plain_forget(struct plain_line *);
-char *plain_learn(struct plain_line *, uint32_t client_flags, uint32_t nvalue,
-    char *value);
+char *plain_learn(struct plain_line *, enum plain_form, uint32_t client_flags,
+    uint32_t nvalue, char *value);
 
 /* From the reply's first byte to the value. */
 static inline size_t
-plain_head(const struct plain_line *l, uint32_t nkey)
+plain_head(const struct plain_line *l, enum plain_form form,
+    const struct request *req)
 {
-	return PLAIN_VALUE + (size_t)nkey + l->n;
+	if (form == PLAIN_BINARY)
+		return binary_hit_head(req);
+	return l->n + (form == PLAIN_TEXT ? PLAIN_VALUE + req->nkey : 0);
 }
 
 static inline bool
-plain_knows(const struct plain_line *l, uint32_t client_flags, uint32_t nvalue)
+plain_knows(const struct plain_line *l, enum plain_form form,
+    uint32_t client_flags, uint32_t nvalue)
 {
-	return l->client_flags == client_flags && l->nvalue == nvalue;
+	return form == PLAIN_BINARY ||
+	    (l->nvalue == nvalue && l->form == form &&
+		(form == PLAIN_META || l->client_flags == client_flags));
 }
 
 /* Fixed sizes, so that they need no call: 16 bytes at a time, the last ones
@@ -86,14 +139,13 @@ plain_put_key(char *out, const char *key, size_t n)
 	}
 }
 
-/* All but the value; returns the end.  The line is put first, in eights: what
- * stands before its text is overwritten by key and "VALUE ", which are never
- * too short for that. */
-static inline char *
-plain_put(const struct plain_line *l, const char *key, uint32_t nkey,
-    char *value, bool last)
+/* The line goes first, in eights: what stands before its text is overwritten
+ * by key and "VALUE ", which are never too short for that. */
+static inline void
+plain_put_text(const struct plain_line *l, const struct request *req,
+    char *value)
 {
-	char *at = value - l->n - nkey, *end = value + l->nvalue;
+	char *key = value - l->n - req->nkey;
 
 	if (__builtin_expect(l->n <= 8, 1)) {
 		memcpy(value - 8, l->text + PLAIN_LINE - 8, 8);
@@ -102,18 +154,45 @@ plain_put(const struct plain_line *l, const char *key, uint32_t nkey,
 			memcpy(value - PLAIN_LINE, l->text, 8);
 		memcpy(value - 16, l->text + PLAIN_LINE - 16, 16);
 	}
-	memcpy(at - PLAIN_VALUE, "VALUE ", PLAIN_VALUE);
-	plain_put_key(at, key, nkey);
-	memcpy(end, "\r\nEND\r\n", 8);
-	return end + (last ? 7 : 2);
+	memcpy(key - PLAIN_VALUE, "VALUE ", PLAIN_VALUE);
+	plain_put_key(key, req->key, req->nkey);
 }
 
-/* The end of a get line whose last key missed. */
-static inline char *
-plain_end(char *out)
+/* Six bytes at least, and nothing in front of them. */
+static inline void
+plain_put_meta(const struct plain_line *l, char *value)
 {
-	memcpy(out, "END\r\n", 5);
-	return out + 5;
+	const char *end = l->text + PLAIN_LINE;
+
+	if (l->n < 8) {
+		memcpy(value - l->n, end - l->n, 4);
+		memcpy(value - 4, end - 4, 4);
+	} else {
+		memcpy(value - l->n, end - l->n, 8);
+		memcpy(value - 8, end - 8, 8);
+	}
+}
+
+/* All but the value; returns the end. */
+static inline char *
+plain_put(const struct plain_line *l, enum plain_form form,
+    const struct request *req, uint32_t client_flags, uint64_t cas,
+    char *value, uint32_t nvalue)
+{
+	char *end = value + nvalue;
+
+	if (form == PLAIN_BINARY) {
+		binary_put_hit(value - binary_hit_head(req), req,
+		    client_flags, cas, nvalue);
+		return end;
+	}
+	memcpy(end, "\r\nEND\r\n", 8);
+	if (form == PLAIN_META) {
+		plain_put_meta(l, value);
+		return end + 2;
+	}
+	plain_put_text(l, req, value);
+	return end + (req->last ? 7 : 2);
 }
 
 /*

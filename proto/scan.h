@@ -124,4 +124,20 @@ scan_word_end(const char *p, size_t n)
 	return (i);
 }
 
+/* The same, looking at no more than max bytes.  Most keys end within 32, so
+ * the loop is only for the others. */
+static inline size_t
+scan_key_end(const char *p, size_t n, size_t max)
+{
+	uint32_t mask;
+
+	if (__builtin_expect(n >= 32, 1)) {
+		mask = scan_either16(p, ' ', '\n') |
+		    scan_either16(p + 16, ' ', '\n') << 16;
+		if (__builtin_expect(mask != 0, 1))
+			return ((size_t)__builtin_ctz(mask));
+	}
+	return (scan_word_end(p, n < max ? n : max));
+}
+
 #endif

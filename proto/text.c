@@ -427,18 +427,13 @@ read_short(const char *p, const char *end, uint64_t *out)
 	return ((size_t)(p - start) - 1 < 10 && p < end ? p : NULL);
 }
 
-/*
- * `key flags exptime bytes [noreply]' from in + at on, as clients write it:
- * single blanks, plain numbers.  Whatever else it may be, false, and
- * parse_store() has a look.
- */
-static bool
-parse_plain_store(enum op op, const char *in, size_t n, size_t at,
+bool
+text_parse_plain_store(enum op op, const char *in, size_t n, size_t at,
     struct request *req, size_t *used)
 {
 	const char *key = in + at, *end = in + n, *p;
 	size_t left = n - at;
-	size_t nkey = scan_word_end(key, left < 256 ? left : 256);
+	size_t nkey = scan_key_end(key, left, 256);
 	uint64_t flags, exptime, nvalue;
 
 	p = key + nkey;
@@ -548,8 +543,8 @@ parse_command(struct parser *p, const struct command *c, const struct line *l,
 	case SHAPE_TKEYS:
 		return (parse_tkeys(p, c->op, l, req, used));
 	case SHAPE_STORE:
-		if (parse_plain_store(c->op, l->at, l->used, c->n + 1U, req,
-		    used))
+		if (text_parse_plain_store(c->op, l->at, l->used, c->n + 1U,
+		    req, used))
 			return (PARSE_REQUEST);
 		return (parse_store(c->op, l, req));
 	case SHAPE_CAS:
@@ -606,7 +601,7 @@ parse_other(struct parser *p, const char *in, size_t n, struct request *req,
 	if (n >= 16) {
 		head = scan_load32(in);
 		if (head == four("set ") &&
-		    parse_plain_store(OP_SET, in, n, 4, req, used))
+		    text_parse_plain_store(OP_SET, in, n, 4, req, used))
 			return (PARSE_REQUEST);
 		if ((head & 0xffffff) == (four("mg ") & 0xffffff) &&
 		    meta_parse_plain(OP_MG, in, n, req, used))

@@ -21,6 +21,14 @@ enum parse text_parse(struct parser *, const char *in, size_t n,
     struct request *, size_t *used);
 char *text_compose(char *out, const struct request *, const struct result *);
 
+/*
+ * `key flags exptime bytes [noreply]' from in + at on, as clients write it:
+ * single blanks, plain numbers.  true, as PARSE_REQUEST.  Whatever else it may
+ * be, false: text_parse() has a closer look.
+ */
+bool text_parse_plain_store(enum op, const char *in, size_t n, size_t at,
+    struct request *, size_t *used);
+
 /* The line of a status that has one, with its end, in spite of quiet. */
 char *text_put_status(char *out, enum status);
 

@@ -146,37 +146,57 @@ command_read(struct host *h, enum proto_name proto, const struct request *req,
 	return true;
 }
 
-unsigned
-command_gets(struct host *h, const struct request *reqs,
-    const struct cache_key *keys, unsigned n)
+/* Written once, inlined for each form. */
+__attribute__((always_inline)) static inline unsigned
+read_run(struct host *h, enum proto_name proto, enum plain_form form,
+    const struct request *reqs, const struct cache_key *keys, unsigned n)
 {
-	struct plain_line *line = &h->line;
+	struct plain_line *line = &h->lines[form];
 	char *out = output_at(h->out);
 	unsigned i;
 
-	for (i = 0; i < n && reqs[i].op == OP_GET; i++) {
-		char *value = out + plain_head(line, keys[i].nbytes);
+	for (i = 0; i < n && plain_form(proto, &reqs[i]) == form; i++) {
+		const struct request *req = &reqs[i];
+		char *value = out + plain_head(line, form, req);
 		enum cache_read found;
 		struct cache_hit hit;
 
 		found = cache_read(h->cache, &h->caller, &keys[i], value,
 		    &hit);
 		if (__builtin_expect(found == CACHE_READ_HIT, 1)) {
-			if (__builtin_expect(!plain_knows(line,
+			if (__builtin_expect(!plain_knows(line, form,
 			    hit.client_flags, hit.nvalue), 0))
-				value = plain_learn(line, hit.client_flags,
-				    hit.nvalue, value);
-			out = plain_put(line, keys[i].bytes, keys[i].nbytes,
-			    value, reqs[i].last);
+				value = plain_learn(line, form,
+				    hit.client_flags, hit.nvalue, value);
+			out = plain_put(line, form, req, hit.client_flags,
+			    hit.cas, value, hit.nvalue);
 		} else if (found == CACHE_READ_MISS) {
-			if (reqs[i].last)
-				out = plain_end(out);
+			struct result res = { .status = STATUS_NOT_FOUND };
+
+			out = proto_compose(proto, out, req, &res);
 		} else {
 			break;
 		}
 	}
 	output_to(h->out, out);
 	return i;
+}
+
+unsigned
+command_reads(struct host *h, enum proto_name proto,
+    const struct request *reqs, const struct cache_key *keys, unsigned n)
+{
+	switch (plain_form(proto, &reqs[0])) {
+	case PLAIN_TEXT:
+		return read_run(h, proto, PLAIN_TEXT, reqs, keys, n);
+	case PLAIN_META:
+		return read_run(h, proto, PLAIN_META, reqs, keys, n);
+	case PLAIN_BINARY:
+		return read_run(h, proto, PLAIN_BINARY, reqs, keys, n);
+	case PLAIN_FORMS:
+		break;
+	}
+	return 0;
 }
 
 static bool

@@ -95,9 +95,10 @@ command_is_read(enum op op)
 bool command_read(struct host *, enum proto_name, const struct request *,
     const struct cache_key *, uint16_t *lead);
 
-/* Shorter still: text gets, one after another, with the same provisos.  Returns
- * how many of the requests it served, from the first one on. */
-unsigned command_gets(struct host *, const struct request *,
+/* Shorter still: reads that want the value alone, one after another, with the
+ * same provisos.  Returns how many of the requests it served, from the first
+ * one on. */
+unsigned command_reads(struct host *, enum proto_name, const struct request *,
     const struct cache_key *, unsigned n);
 
 /* The short way of OP_SET whose value is there; likewise. */

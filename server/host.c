@@ -18,7 +18,8 @@ host_new(struct server *srv)
 	h->turn = srv->config->reqs_per_event != CONFIG_REQS_PER_EVENT ?
 	    srv->config->reqs_per_event : 0;
 	h->caller.tally = &h->tally;
-	plain_forget(&h->line);
+	for (unsigned i = 0; i < PLAIN_FORMS; i++)
+		plain_forget(&h->lines[i]);
 	h->wake = NULL;
 	h->waker = NULL;
 	h->counters = (struct counters){ 0 };

@@ -48,7 +48,7 @@ struct host {
 	void *waker; /* the worker, for wake() */
 	struct request batch[HOST_BATCH];
 	struct cache_key keys[HOST_BATCH];
-	struct plain_line line; /* what stood in the last hit's */
+	struct plain_line lines[PLAIN_FORMS]; /* of the last hits */
 	char scratch[HOST_BATCH][PROTO_SCRATCH];
 	struct counters counters;
 	struct cache_tally tally;

@@ -417,13 +417,18 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
 		const char *at;
 		size_t left, len;
 
-		if (s->parser.in_keys || (b->used < n && in[b->used] == 'g')) {
-			b->n += plain_gets(&s->parser, in + b->used,
+		if (b->used < n && plain_begins(&s->parser, in + b->used,
+		    n - b->used)) {
+			b->n += plain_parse(&s->parser, in + b->used,
 			    n - b->used, &h->batch[b->n], HOST_BATCH - b->n,
-			    &len);
+			    CACHE_SMALL_MAX, &len);
 			b->used += len;
 			if (b->n == HOST_BATCH)
 				return;
+		}
+		if (b->used == n) {
+			b->stop = STOP_MORE;
+			return;
 		}
 		req = &h->batch[b->n];
 		at = in + b->used;
@@ -499,6 +504,22 @@ run_checked(struct session *s, struct host *h, struct request *req,
 		answer_status(s, h, req, status);
 }
 
+static inline void
+run_one(struct session *s, struct host *h, struct request *req,
+    const struct cache_key *key, bool unobserved)
+{
+	if (unobserved && command_is_read(req->op) &&
+	    command_read(h, s->parser.proto, req, key, &s->lead))
+		;
+	else if (takes_value(req->op) && req->problem != STATUS_FOUND)
+		answer_status(s, h, req, req->problem);
+	else if (unobserved && req->op == OP_SET)
+		command_write(h, s->parser.proto, req, key);
+	else
+		run_checked(s, h, req, key);
+	s->fresh = false;
+}
+
 static void
 run_batch(struct session *s, struct host *h, unsigned n)
 {
@@ -510,28 +531,17 @@ run_batch(struct session *s, struct host *h, unsigned n)
 	for (unsigned i = 0; i < n && !s->closing; i++) {
 		struct request *req = &h->batch[i];
 
-		if (unobserved && req->op == OP_GET &&
-		    s->parser.proto == PROTO_TEXT) {
-			unsigned served = command_gets(h, req, &h->keys[i],
-			    n - i);
+		if (unobserved && command_is_read(req->op)) {
+			unsigned served = command_reads(h, s->parser.proto,
+			    req, &h->keys[i], n - i);
 
-			s->fresh &= served == 0;
-			i += served;
-			if (i == n)
-				break;
-			req += served;
+			if (served > 0) {
+				s->fresh = false;
+				i += served - 1;
+				continue;
+			}
 		}
-		if (unobserved && command_is_read(req->op) &&
-		    command_read(h, s->parser.proto, req, &h->keys[i],
-		    &s->lead))
-			;
-		else if (takes_value(req->op) && req->problem != STATUS_FOUND)
-			answer_status(s, h, req, req->problem);
-		else if (unobserved && req->op == OP_SET)
-			command_write(h, s->parser.proto, req, &h->keys[i]);
-		else
-			run_checked(s, h, req, &h->keys[i]);
-		s->fresh = false;
+		run_one(s, h, req, &h->keys[i], unobserved);
 	}
 }
 

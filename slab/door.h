@@ -209,7 +209,8 @@ place_bits(const struct draft *d)
 static inline void
 place_fill(struct item *it, const struct draft *d)
 {
-	char *value = item_value(it);
+	char *value = (char *)(it + 1) + it->nkey +
+	    (d->client_flags != 0 ? CACHE_FLAGS_SIZE : 0);
 
 	if (__builtin_expect(d->ntail > 0, 0)) {
 		memmove(value + d->nhead, d->tail, d->ntail);

@@ -29,6 +29,7 @@ lock_init(struct lock *l, enum lock_rank rank)
 {
 	atomic_init(&l->state, LOCK_FREE);
 	l->one = (uint32_t)1 << (8 * rank);
+	l->all = l->one * 255;
 }
 
 void

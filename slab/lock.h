@@ -57,6 +57,7 @@ enum lock_state { LOCK_FREE, LOCK_HELD, LOCK_WANTED };
 struct LOCK_ATTR(capability("mutex")) lock {
 	_Atomic uint32_t state;
 	uint32_t one; /* one lock of its rank, in lock_held */
+	uint32_t all; /* all of them */
 };
 
 /* What this thread holds.  In the header only to be inlined; never in a shared
@@ -108,7 +109,7 @@ lock_try(struct lock *l)
 static inline void
 lock_release(struct lock *l)
 {
-	if (__builtin_expect((lock_held & l->one * 255) == 0, 0))
+	if (__builtin_expect((lock_held & l->all) == 0, 0))
 		lock_abort(l, "released, but not held");
 	lock_held -= l->one;
 	if (__builtin_expect(atomic_exchange_explicit(&l->state, LOCK_FREE,

@@ -111,12 +111,10 @@ static inline bool
 is_plain(const struct shard *s, const struct item *it, uint32_t nkey,
     uint32_t now)
 {
-	const uint32_t mask = item_word(0xff, 0xff, 0xff, DETOUR);
 	uint32_t deadline = atomic_load_explicit(&it->deadline,
 	    memory_order_relaxed);
 
-	return (item_first(it) & mask) == item_word(ITEM_LINKED |
-	    s->epoch << ITEM_EPOCH_SHIFT, s->id, nkey, 0) &&
+	return shard_owns(s, it, nkey, DETOUR) &&
 	    (deadline == 0 || deadline > now) &&
 	    !cache_is_large(nkey, it->nvalue) &&
 	    !atomic_load_explicit(&s->policy->flat, memory_order_relaxed);

@@ -6,6 +6,14 @@
 
 #include "slab/chain.h"
 
+static void
+set_epoch(struct shard *s, unsigned epoch)
+{
+	s->epoch = epoch;
+	s->alive = item_word(ITEM_LINKED | epoch << ITEM_EPOCH_SHIFT, s->id, 0,
+	    0);
+}
+
 void
 shard_init(struct shard *s, unsigned id, struct slab *slab,
     struct index_space *space, const struct lru_policy *policy, uint64_t seed,
@@ -16,6 +24,7 @@ shard_init(struct shard *s, unsigned id, struct slab *slab,
 	s->policy = policy;
 	s->seed = seed;
 	s->id = (uint8_t)id;
+	set_epoch(s, 0);
 	index_init(&s->index, space, id, items_start, shard_hash_at, s);
 }
 
@@ -336,7 +345,7 @@ shard_flush(struct shard *s)
 		unsigned epoch = (s->epoch + n) % ITEM_EPOCHS;
 
 		if (s->epoch_items[epoch] == 0) {
-			s->epoch = epoch;
+			set_epoch(s, epoch);
 			return;
 		}
 	}

@@ -33,6 +33,7 @@ struct shard {
 	uint64_t items, bytes;
 	uint64_t linked; /* ever, since the last reset */
 	unsigned epoch;
+	uint32_t alive; /* item_first() of the living, but nkey and bits */
 	uint32_t pulls; /* evictions made by callers in need */
 	uint32_t epoch_items[ITEM_EPOCHS];
 	struct lru lru[CACHE_CLASSES];
@@ -119,6 +120,20 @@ shard_seek(const struct shard *s, const struct cache_key *k)
 	if (__builtin_expect(b->overflow == 0, 1))
 		return 0;
 	return shard_find(s, k).h;
+}
+
+/*
+ * Linked here, of the shard's epoch, with a key of that length and none of
+ * those bits: all that is asked of an item's first word.  Its deadline may have
+ * come.
+ */
+static inline bool
+shard_owns(const struct shard *s, const struct item *it, uint32_t nkey,
+    unsigned bits)
+{
+	const uint32_t mask = item_word(0xff, 0xff, 0xff, bits);
+
+	return (item_first(it) & mask) == (s->alive | item_word(0, 0, nkey, 0));
 }
 
 static inline bool

@@ -74,36 +74,6 @@ store_under_lock(struct cache *c, struct shard *s,
 	return status;
 }
 
-/* The short way of most stores: a set without conditions, over an item whose
- * chunk has the right size.  false: nothing was done. */
-static inline bool
-overwrite(struct cache *c, struct shard *s, const struct cache_caller *w,
-    const struct cache_key *k, const struct cache_put *put, unsigned class_id,
-    struct cache_view *view)
-{
-	handle h = shard_seek(s, k);
-	struct item *it = slab_at(&c->slab, h);
-	struct draft d;
-
-	if (h == 0 || shard_is_dead(s, it, w->now) ||
-	    shard_class_of(s, h) != class_id || item_is_large(it))
-		return false;
-	d.client_flags = put->client_flags;
-	d.deadline = put->deadline;
-	d.head = put->value;
-	d.nhead = put->nvalue;
-	d.ntail = 0;
-	d.marks = put->binary_key ? ITEM_BINARY : 0;
-	d.cas = shard_cas(s, put->new_cas);
-	place_rewrite(s, it, h, class_id, &d, w->now);
-	if (view != NULL) {
-		view->cas = d.cas;
-		view->nvalue = d.nhead;
-		view->class_id = (uint8_t)class_id;
-	}
-	return true;
-}
-
 __attribute__((noinline)) static enum cache_status
 store_with_care(struct cache *c, struct shard *s, const struct cache_caller *w,
     const struct cache_key *k, const struct cache_put *put, unsigned class_id,
@@ -134,23 +104,16 @@ store_small(struct cache *c, const struct cache_caller *w,
 	    item_size(k->nbytes, put->client_flags, put->nvalue));
 
 	lock_acquire(&s->lock);
-	if (put->mode == CACHE_SET && !put->compare &&
-	    overwrite(c, s, w, k, put, class_id, view)) {
-		lock_release(&s->lock);
-		COUNT_CLASS(w, class_id, cmd_set);
-		return CACHE_STORED;
-	}
 	return store_with_care(c, s, w, k, put, class_id, view);
 }
 
-enum cache_status
-cache_store(struct cache *c, const struct cache_caller *w,
+static __attribute__((noinline)) enum cache_status
+store_any(struct cache *c, const struct cache_caller *w,
     const struct cache_key *k, const struct cache_put *put,
     struct cache_view *view)
 {
 	enum cache_status status;
 
-	flush_tick(c, w);
 	if (put->reserved != NULL) {
 		large_arrived(c, put->reserved);
 		return large_store(c, w, k, put, view);
@@ -168,4 +131,72 @@ cache_store(struct cache *c, const struct cache_caller *w,
 			status = large_store(c, w, k, put, view);
 	} while (status == CACHE_FOUND);
 	return status;
+}
+
+/* ------------------------------------------------------------ overwriting */
+
+/* A set without conditions, of a small value. */
+static inline bool
+is_plain(const struct cache *c, const struct cache_key *k,
+    const struct cache_put *put)
+{
+	return put->mode == CACHE_SET && !put->compare &&
+	    put->reserved == NULL && !cache_is_large(k->nbytes, put->nvalue) &&
+	    !door_too_large(c, k->nbytes, put->client_flags, put->nvalue);
+}
+
+/* The living small item with that key, if it has a chunk of the class. */
+static inline handle
+find_room(const struct cache *c, const struct shard *s,
+    const struct cache_key *k, unsigned class_id, uint32_t now)
+{
+	handle h = k->spot != NULL ? *k->spot : shard_seek(s, k);
+	struct item *it = slab_at(&c->slab, h);
+
+	return h != 0 && shard_owns(s, it, k->nbytes, 0) &&
+	    !shard_is_dead(s, it, now) &&
+	    !cache_is_large(k->nbytes, it->nvalue) &&
+	    shard_same_bytes((const char *)(it + 1), k->bytes, k->nbytes) &&
+	    shard_class_of(s, h) == class_id ? h : 0;
+}
+
+/*
+ * The short way of most stores: over an item whose chunk has the right size.
+ * All others go the other way, from the beginning.
+ */
+enum cache_status
+cache_store(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, const struct cache_put *put,
+    struct cache_view *view)
+{
+	struct shard *s = door_shard(c, k->hash);
+	unsigned class_id;
+	struct draft d;
+	handle h;
+
+	flush_tick(c, w);
+	if (__builtin_expect(!is_plain(c, k, put), 0))
+		return store_any(c, w, k, put, view);
+	class_id = slab_class_for(&c->slab, sizeof(struct item) + k->nbytes +
+	    (put->client_flags != 0 ? CACHE_FLAGS_SIZE : 0) + put->nvalue);
+	lock_acquire(&s->lock);
+	h = find_room(c, s, k, class_id, w->now);
+	if (__builtin_expect(h == 0, 0))
+		return store_with_care(c, s, w, k, put, class_id, view);
+	d.client_flags = put->client_flags;
+	d.deadline = put->deadline;
+	d.head = put->value;
+	d.nhead = put->nvalue;
+	d.ntail = 0;
+	d.marks = put->binary_key ? ITEM_BINARY : 0;
+	d.cas = shard_cas(s, put->new_cas);
+	place_rewrite(s, slab_at(&c->slab, h), h, class_id, &d, w->now);
+	lock_release(&s->lock);
+	if (view != NULL) {
+		view->cas = d.cas;
+		view->nvalue = d.nhead;
+		view->class_id = (uint8_t)class_id;
+	}
+	COUNT_CLASS(w, class_id, cmd_set);
+	return CACHE_STORED;
 }

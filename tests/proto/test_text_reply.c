@@ -213,12 +213,12 @@ check_short(struct plain_line *line, uint32_t nkey, uint32_t flags,
 	nhead = (size_t)(text_compose(want, &req, &res) - want);
 	memset(bytes, 'v', sizeof(bytes));
 	memset(out, '.', sizeof(out));
-	value = at + plain_head(line, nkey);
+	value = at + plain_head(line, PLAIN_TEXT, &req);
 	memcpy(value, bytes, nvalue);
-	if (!plain_knows(line, flags, nvalue))
-		value = plain_learn(line, flags, nvalue, value);
-	ck_assert(plain_knows(line, flags, nvalue));
-	end = plain_put(line, keys, nkey, value, last);
+	if (!plain_knows(line, PLAIN_TEXT, flags, nvalue))
+		value = plain_learn(line, PLAIN_TEXT, flags, nvalue, value);
+	ck_assert(plain_knows(line, PLAIN_TEXT, flags, nvalue));
+	end = plain_put(line, PLAIN_TEXT, &req, flags, 0, value, nvalue);
 	ck_assert_ptr_eq(value, at + nhead);
 	ck_assert_mem_eq(at, want, nhead);
 	ck_assert_mem_eq(value, bytes, nvalue);
