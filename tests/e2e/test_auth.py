@@ -25,6 +25,14 @@ except ImportError:
     pylibmc = None
 
 HERE = pathlib.Path(__file__).resolve().parent
+def has_memjs():
+    """npm's, where NODE_PATH says."""
+    return bool(shutil.which("node")) and subprocess.run(
+        ["node", "-e", "require.resolve('memjs')"], cwd=HERE,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, timeout=60).returncode == 0
+
+
 @unittest.skipIf(harness.ORACLE, "slabd's own user file")
 class Auth(sasl.Site, unittest.TestCase):
     maxDiff = 4000
@@ -96,6 +104,40 @@ class Auth(sasl.Site, unittest.TestCase):
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, timeout=60)
         self.assertRegex(p.stdout.decode(), r"^ok\b")
+
+    @unittest.skipUnless(shutil.which("php"), "php-cli, php-memcached")
+    def test_php_sessions_wait_for_each_other(self):
+        """No count is lost, whoever counts; of a user that has nothing but
+        the sessions."""
+        for login in ([], ["joe", "pass word"]):
+            port = harness.free_port()
+            s = self.site(["-l", "noauth:127.0.0.1:%d" % port],
+                          users=[(b"joe", b"pass word", "-r", "read,write",
+                                  "-p", "memc.sess.key.")])
+            clients = [subprocess.Popen(
+                ["php", str(HERE / "lock.php"),
+                 str(s.port if login else port), "40", *login],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT) for _ in range(3)]
+            said = [p.communicate(timeout=60)[0] for p in clients]
+            for text_of in said:
+                self.assertRegex(text_of, rb"^ok \d+\n$")
+            self.assertIn(b"ok 120\n", said)
+        p = subprocess.run(
+            ["php", str(HERE / "lock.php"), str(s.port), "1", "joe", "x"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=60)
+        self.assertNotIn(b"ok", p.stdout.split(b"\n"))
+
+    @unittest.skipUnless(has_memjs(), "memjs, which is not Debian's")
+    def test_memjs(self):
+        s = self.site()
+        for password, want in (("pass word", b"ok\n"), ("x", b"FAIL ")):
+            p = subprocess.run(
+                ["node", str(HERE / "client.js"), str(s.port), "joe",
+                 password], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+            self.assertEqual(p.stdout[:len(want)], want, p.stdout)
 
     @unittest.skipUnless(shutil.which("memccapable"), "libmemcached-tools")
     def test_memccapable_where_nobody_logs_in(self):
