@@ -1,8 +1,7 @@
 /* dump.c - see dump.h. */
 #include "server/dump.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,18 +42,30 @@ put_text(char *out, const char *text)
 }
 
 static char *
+put_number(char *out, const char *name, uint64_t n)
+{
+	return token_put_uint64(put_text(out, name), n);
+}
+
+/* Without printf, which would take most of the time of a dump. */
+static char *
 put_meta(char *out, const struct cache_listed *it, const struct server *srv)
 {
-	int64_t exp = it->deadline == 0 ? -1 :
-	    srv->start_unix + it->deadline;
+	uint64_t start = (uint64_t)srv->start_unix;
 
 	out = put_text(out, "key=");
 	out = uri_encode(out, it->key, it->nkey);
-	return out + snprintf(out, NUMBERS_MAX, " exp=%" PRId64 " la=%" PRId64
-	    " cas=%" PRIu64 " fetch=%s cls=%u size=%" PRIu32
-	    " flags=%" PRIu32 " \n", exp, srv->start_unix + it->accessed,
-	    it->cas, it->fetched ? "yes" : "no", it->class_id, it->size,
-	    it->client_flags);
+	if (it->deadline == 0)
+		out = put_text(out, " exp=-1");
+	else
+		out = put_number(out, " exp=", start + it->deadline);
+	out = put_number(out, " la=", start + it->accessed);
+	out = put_number(out, " cas=", it->cas);
+	out = put_text(out, it->fetched ? " fetch=yes" : " fetch=no");
+	out = put_number(out, " cls=", it->class_id);
+	out = put_number(out, " size=", it->size);
+	out = put_number(out, " flags=", it->client_flags);
+	return put_text(out, " \n");
 }
 
 /* Keys that no line could carry go out as those stored in base64. */
@@ -146,60 +157,96 @@ enum {
 	/* " [4294967295 b; 9223372036854775807 s]\r\n" */
 	LISTED_MAX = 56,
 	CACHEDUMP_LINE = CACHE_KEY_MAX * URI_EXPANSION + 8 + LISTED_MAX,
+	CACHEDUMP_TAIL = 64,
+};
+_Static_assert(STEP_ITEMS * CACHEDUMP_LINE + CACHEDUMP_TAIL <= HOST_BATCH_MAX,
+    "a step fits in the output");
+
+struct listing {
+	struct stream stream;
+	const struct user *user;
+	unsigned class_id;
+	size_t limit, seen, shown, bytes;
+	struct cache_list_place place;
+	char tail[CACHEDUMP_TAIL]; /* the end, as the protocol has it */
+	size_t ntail;
+	struct cache_listed list[STEP_ITEMS];
 };
 
-static void
-put_listed(struct answer *a, const struct cache_listed *it,
-    const struct server *srv)
+static char *
+put_listed(char *out, const struct cache_listed *it, const struct server *srv)
 {
-	char line[CACHEDUMP_LINE];
-	char *out = put_text(line, "ITEM ");
-
+	out = put_text(out, "ITEM ");
 	out = uri_escape(out, it->key, it->nkey);
-	out += snprintf(out, LISTED_MAX, " [%" PRIu32 " b; %" PRId64 " s]\r\n",
-	    it->nvalue,
-	    it->deadline == 0 ? 0 : srv->start_unix + it->deadline);
-	answer_bytes(a, line, (size_t)(out - line));
+	out = put_number(out, " [", it->nvalue);
+	out = put_number(out, " b; ", it->deadline == 0 ? 0 :
+	    (uint64_t)srv->start_unix + it->deadline);
+	return put_text(out, " s]\r\n");
+}
+
+static enum stream_state
+step_listing(struct stream *stream, struct host *h)
+{
+	struct listing *l = (struct listing *)stream;
+	char *start = output_at(h->out), *out = start;
+	size_t n = cache_list_class(h->cache, l->class_id, h->caller.now, true,
+	    &l->place, l->list, STEP_ITEMS);
+
+	for (size_t i = 0; i < n && l->shown < l->limit; i++) {
+		if (!is_shown(l->user, &l->list[i]))
+			continue;
+		l->shown++;
+		if (!l->list[i].binary_key)
+			out = put_listed(out, &l->list[i], h->server);
+	}
+	l->seen += n;
+	l->bytes += (size_t)(out - start);
+	if (l->shown == l->limit || l->bytes >= CACHEDUMP_BYTES ||
+	    l->seen >= CACHEDUMP_ITEMS)
+		l->place.done = true;
+	if (l->place.done) {
+		memcpy(out, l->tail, l->ntail);
+		out += l->ntail;
+	}
+	output_to(h->out, out);
+	return l->place.done ? STREAM_DONE : STREAM_MORE;
 }
 
 static void
-list_class(struct call *call, struct answer *a, unsigned class_id,
-    size_t items, size_t limit)
+list_class(struct call *call, struct result *res, unsigned class_id,
+    size_t limit)
 {
-	struct host *h = call->host;
-	/* Of somebody's own, any may be among the last. */
-	size_t most = call->user != NULL ? CACHEDUMP_ITEMS : limit;
-	size_t max = items < most ? items : most;
-	struct cache_listed *list = malloc(max * sizeof(*list));
-	size_t n, shown = 0;
+	struct listing *l = calloc(1, sizeof(*l));
+	struct answer a;
 
-	if (list == NULL) {
-		a->failed = true;
+	answer_begin(&a, call);
+	answer_end(&a);
+	if (l == NULL || a.failed) {
+		count_up(&call->host->counters.malloc_fails, 1);
+		res->status = STATUS_NO_MEMORY;
+		free(l);
+		answer_drop(&a);
 		return;
 	}
-	n = cache_list_class(h->cache, class_id, h->caller.now, true, list,
-	    max);
-	for (size_t i = 0; i < n && shown < limit &&
-	    a->used < CACHEDUMP_BYTES; i++) {
-		if (!is_shown(call->user, &list[i]))
-			continue;
-		shown++;
-		if (!list[i].binary_key)
-			put_listed(a, &list[i], h->server);
-	}
-	free(list);
+	assert(a.used <= sizeof(l->tail));
+	memcpy(l->tail, a.bytes, a.used);
+	l->ntail = a.used;
+	answer_drop(&a);
+	l->stream = (struct stream){ step_listing, end_dump };
+	l->user = call->user;
+	l->class_id = class_id;
+	l->limit = limit == 0 ? SIZE_MAX : limit;
+	res->status = STATUS_NOTHING;
+	call->stream = &l->stream;
 }
 
 void
 stats_cachedump(struct call *call, struct result *res)
 {
 	const struct word *words = call->req->words.at;
-	struct cache_class_stats stats;
-	struct host *h = call->host;
 	uint32_t class_id, limit;
-	struct answer a;
 
-	if (h->server->config->disable_dumping) {
+	if (call->host->server->config->disable_dumping) {
 		words_say(res,
 		    "CLIENT_ERROR stats cachedump not allowed\r\n");
 		return;
@@ -217,12 +264,5 @@ stats_cachedump(struct call *call, struct result *res)
 		words_say(res, "CLIENT_ERROR Illegal slab id\r\n");
 		return;
 	}
-	answer_begin(&a, call);
-	if (limit == 0 || limit > CACHEDUMP_ITEMS)
-		limit = CACHEDUMP_ITEMS;
-	if (class_id > 0 && cache_class_stats(h->cache, class_id,
-	    h->caller.now, &stats) && stats.items > 0)
-		list_class(call, &a, class_id, stats.items, limit);
-	answer_end(&a);
-	answer_send(&a, call, res);
+	list_class(call, res, class_id, limit);
 }

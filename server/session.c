@@ -644,15 +644,12 @@ run_stream(struct session *s, struct host *h)
 	return state;
 }
 
-/* Pieces of a long answer that are made before others have their turn. */
-enum { STREAM_STEPS = 8 };
-
 enum session_verdict
 session_run(struct session *s, struct host *h, const char *in, size_t n,
     size_t *used)
 {
 	enum session_verdict verdict = SESSION_MORE;
-	unsigned steps = 0;
+	bool stepped = false;
 
 	*used = 0;
 	s->served = 0;
@@ -660,10 +657,14 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 	for (;;) {
 		if (s->closing)
 			return SESSION_CLOSE;
-		if (!has_room(h->out) || steps == STREAM_STEPS)
+		if (!has_room(h->out))
 			return SESSION_FULL;
 		if (s->stream != NULL) {
-			steps++;
+			/* One piece, then others have their turn: who asks
+			 * for a get would wait for the whole dump else. */
+			if (stepped)
+				return SESSION_FULL;
+			stepped = true;
 			if (run_stream(s, h) == STREAM_IDLE) {
 				*used = n;
 				return SESSION_MORE;

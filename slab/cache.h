@@ -438,10 +438,24 @@ struct cache_listed {
 size_t cache_walk(struct cache *, uint32_t now, uint64_t *place,
     struct cache_listed *list, size_t max);
 
-/* Newest first of one class's COLD queue (all queues if any is true); for
- * stats cachedump.  Returns how many were filled. */
+/* How far cache_list_class() has come; all zero at first. */
+struct cache_list_place {
+	unsigned shard, queue;
+	uint32_t last; /* the handle listed last in this queue, or 0 */
+	uint64_t cas;  /* of it */
+	bool done;
+};
+
+/*
+ * Newest first of one class's COLD queue (all queues if any is true), shard by
+ * shard, a bounded step at a time; for stats cachedump.  Looks at no more than
+ * max items and returns how many were filled, which may be 0 before place is
+ * done.  If the item where the last step ended has moved meanwhile, the rest
+ * of that shard's queue is left out.
+ */
 size_t cache_list_class(struct cache *, unsigned class_id, uint32_t now,
-    bool any, struct cache_listed *list, size_t max);
+    bool any, struct cache_list_place *, struct cache_listed *list,
+    size_t max);
 
 /*
  * While on, what is evicted is remembered until somebody takes it: a few items

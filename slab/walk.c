@@ -72,40 +72,56 @@ cache_walk(struct cache *c, uint32_t now, uint64_t *place,
 	return got;
 }
 
-static size_t
-list_queue(struct shard *s, struct lru_queue *q, uint32_t now,
-    struct cache_listed *list, size_t max)
+/* What comes after the item that was listed last; 0: the end, or it is not
+ * where it was. */
+static handle
+resume(struct cache *c, struct shard *s, unsigned class_id,
+    const struct cache_list_place *at)
 {
-	size_t got = 0;
+	struct shard_place place;
 
-	for (handle h = q->newest; h != 0 && got < max;) {
-		struct item *it = slab_at(s->slab, h);
-
-		if (!shard_is_dead(s, it, now))
-			list_item(s, h, &list[got++]);
-		h = it->older;
-	}
-	return got;
+	if (at->last == 0)
+		return s->lru[class_id].queues[at->queue].newest;
+	if (arena_class_of(&c->slab.arena, at->last) != class_id ||
+	    !shard_locate(s, at->last, &place) ||
+	    (place.it->bits & ITEM_QUEUE) != at->queue ||
+	    place.it->cas != at->cas)
+		return 0;
+	return place.it->older;
 }
 
 size_t
 cache_list_class(struct cache *c, unsigned class_id, uint32_t now, bool any,
-    struct cache_listed *list, size_t max)
+    struct cache_list_place *at, struct cache_listed *list, size_t max)
 {
+	struct shard *s = &c->shards[at->shard];
 	size_t got = 0;
+	handle h;
 
 	if (class_id == 0 || class_id > c->slab.nclasses)
+		at->done = true;
+	if (at->done)
 		return 0;
-	for (unsigned i = 0; i < c->nshards && got < max; i++) {
-		struct shard *s = &c->shards[i];
+	if (!any)
+		at->queue = CACHE_COLD;
+	lock_acquire(&s->lock);
+	h = resume(c, s, class_id, at);
+	for (size_t i = 0; i < max && h != 0; i++) {
+		struct item *it = slab_at(s->slab, h);
 
-		lock_acquire(&s->lock);
-		for (unsigned q = 0; q < CACHE_QUEUES; q++)
-			if (any || q == CACHE_COLD)
-				got += list_queue(s,
-				    &s->lru[class_id].queues[q], now,
-				    list + got, max - got);
-		lock_release(&s->lock);
+		if (!shard_is_dead(s, it, now))
+			list_item(s, h, &list[got++]);
+		at->last = h;
+		at->cas = it->cas;
+		h = it->older;
 	}
+	lock_release(&s->lock);
+	if (h != 0)
+		return got;
+	at->last = 0;
+	if (any && ++at->queue < CACHE_QUEUES)
+		return got;
+	at->queue = 0;
+	at->done = ++at->shard == c->nshards;
 	return got;
 }

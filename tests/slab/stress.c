@@ -187,13 +187,17 @@ look_in(struct worker *k)
 	struct cache_class_stats s;
 	struct cache_stats all;
 	struct cache_tally sum;
+	struct cache_list_place at = { 0 };
+	unsigned listed = 1 + below(k, 63);
 	uint64_t place = 0;
 
 	cache_stats(c, k->caller.now, &all);
 	cache_class_stats(c, 1 + below(k, 63), k->caller.now, &s);
 	for (unsigned i = 0; i < 50 && place != UINT64_MAX; i++)
 		cache_walk(c, k->caller.now, &place, list, 20);
-	cache_list_class(c, 1 + below(k, 63), k->caller.now, true, list, 20);
+	for (unsigned i = 0; i < 50 && !at.done; i++)
+		cache_list_class(c, listed, k->caller.now, true, &at, list,
+		    20);
 	memset(&sum, 0, sizeof(sum));
 	cache_tally_add(&sum, &k->tally);
 }

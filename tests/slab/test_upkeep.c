@@ -433,6 +433,20 @@ START_TEST(the_walk_sees_what_stays)
 }
 END_TEST
 
+/* All of it, in steps of so many. */
+static size_t
+list_class(unsigned class_id, bool any, struct cache_listed *list, size_t step)
+{
+	struct cache_list_place at = { 0 };
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 1000 && !at.done; i++)
+		n += cache_list_class(c, class_id, w.now, any, &at, list + n,
+		    step);
+	ck_assert(at.done);
+	return n;
+}
+
 START_TEST(classes_are_listed_newest_first)
 {
 	struct cache_listed list[10];
@@ -444,10 +458,9 @@ START_TEST(classes_are_listed_newest_first)
 	put("b", "2", (struct cache_put){ .client_flags = 5 });
 	get("b");
 	look("b");
-	ck_assert_uint_eq(cache_list_class(c, view.class_id, w.now, false,
-	    list, 10), 0);
-	ck_assert_uint_eq(cache_list_class(c, view.class_id, w.now, true,
-	    list, 10), 2);
+	ck_assert_uint_eq(list_class(view.class_id, false, list, 10), 0);
+	ck_assert_uint_eq(list_class(view.class_id, true, list, 1), 2);
+	ck_assert_uint_eq(list_class(view.class_id, true, list, 10), 2);
 	ck_assert(list[0].nkey == 1 && list[0].key[0] == 'b');
 	ck_assert(list[0].fetched && !list[0].binary_key);
 	ck_assert(!list[1].fetched && list[1].binary_key);
@@ -456,10 +469,50 @@ START_TEST(classes_are_listed_newest_first)
 	ck_assert_uint_eq(list[1].nvalue, 1);
 	w.now += 2;
 	keep_up();
-	ck_assert_uint_eq(cache_list_class(c, view.class_id, w.now, false,
-	    list, 1), 1);
-	ck_assert_uint_eq(cache_list_class(c, 0, w.now, true, list, 10), 0);
-	ck_assert_uint_eq(cache_list_class(c, 99, w.now, true, list, 10), 0);
+	ck_assert_uint_eq(list_class(view.class_id, false, list, 1), 2);
+	ck_assert_uint_eq(list_class(0, true, list, 10), 0);
+	ck_assert_uint_eq(list_class(99, true, list, 10), 0);
+}
+END_TEST
+
+/* Where a step ended may be gone before the next: that is no reason to read
+ * what is not there, or to list anything twice. */
+START_TEST(listing_bears_what_goes_meanwhile)
+{
+	struct cache_list_place at = { 0 };
+	struct cache_listed list[4];
+	bool seen[200] = { false }, gone = false;
+	char name[16];
+
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = MB, .shards = 1 });
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "k%u", i);
+		put(name, "1", (struct cache_put){ 0 });
+	}
+	look("k0");
+	for (unsigned i = 0; i < 1000 && !at.done; i++) {
+		size_t n = cache_list_class(c, view.class_id, w.now, true, &at,
+		    list, 4);
+
+		for (size_t j = 0; j < n; j++) {
+			unsigned id = 0;
+
+			for (unsigned d = 1; d < list[j].nkey; d++)
+				id = id * 10 + (unsigned)(list[j].key[d] - '0');
+			ck_assert(!seen[id]);
+			seen[id] = true;
+		}
+		if (n == 4 && !gone) {
+			struct cache_key key = cache_key(c, list[3].key,
+			    list[3].nkey);
+
+			gone = true;
+			must(cache_delete(c, &w, &key,
+			    &(struct cache_drop){ 0 }, NULL) == CACHE_DELETED);
+		}
+	}
+	ck_assert(at.done && gone);
 }
 END_TEST
 
@@ -489,6 +542,7 @@ upkeep_suite(void)
 	tcase_add_test(t, the_walk_sees_all_once);
 	tcase_add_test(t, the_walk_sees_what_stays);
 	tcase_add_test(t, classes_are_listed_newest_first);
+	tcase_add_test(t, listing_bears_what_goes_meanwhile);
 	suite_add_tcase(s, t);
 	return s;
 }
