@@ -16,6 +16,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import plots
+import publish
+import stalls
 from servers import (LOAD, NAMES, OUT, Server, median, program, run_load,
                      spread)
 
@@ -67,6 +69,10 @@ MEMORY = [
 ]
 
 
+PARTS = ["cpu", "workers", "special", "latency", "stalls", "engine",
+         "memory", "idle"]
+
+
 def say(text):
     print("bench: " + text, file=sys.stderr, flush=True)
 
@@ -76,6 +82,7 @@ class Bench:
         self.rounds = options.rounds
         self.seconds = options.seconds
         self.only = options.only
+        self.stall_keys = options.stall_keys
         self.runs = {}  # (workload, server) -> list of figures
         self.values = {}  # (row, server) -> list of numbers
 
@@ -204,6 +211,34 @@ class Bench:
                 self.note("connection", which, per_connection(server))
 
 
+    def stalls(self):
+        if self.wanted("stalls"):
+            say("stalls, with %d keys" % self.stall_keys)
+            stalls.measure(self, NAMES, min(self.rounds, 3), self.stall_keys)
+
+    def engine(self):
+        """The engine alone, no sockets, by one thread and by two."""
+        for name, args in (
+                ("GET, 50 pipelined", "--op get --depth 50"),
+                ("SET, 50 pipelined", "--op set --depth 50"),
+                ("9:1, 50 pipelined", "--op mixed --depth 50")):
+            if not self.wanted("engine"):
+                continue
+            say("the engine alone: " + name)
+            for _ in range(self.rounds):
+                done = subprocess.run(
+                    [os.path.join(OUT, "engine"), "--threads", "2", "--time",
+                     str(self.seconds), *args.split()],
+                    stdout=subprocess.PIPE, text=True, check=True,
+                    timeout=120)
+                for line in done.stdout.splitlines():
+                    x = dict(p.split("=") for p in line.split())
+                    self.note("engine " + name, x["threads"], float(
+                        x["cpu_ns"]))
+                    self.note("engine gain " + name, x["threads"], float(
+                        x["gain"]))
+
+
 def per_connection(server, count=4000):
     """Bytes that a connection takes that has asked once and fell silent."""
     sockets = []
@@ -256,8 +291,6 @@ class Table:
         fair = ratio * OLD_GET if old_get else ratio
         rate = median(self.figures(name, "slabd", "ops_per_s"))
         rate2 = median(self.figures(name, "memcached", "ops_per_s"))
-        load = median(self.figures(name, "slabd", "load_user_ns"))
-        user = median(self.figures(name, "slabd", "server_user_ns"))
         failed = any(self.figures(name, s, "failed") for s in NAMES)
         self.add(
             name + (" (replies failed!)" if failed else ""),
@@ -267,16 +300,33 @@ class Table:
             "%.2f" % fair if old_get else "",
             "%.2f" % budget if budget else "",
             verdict(fair, budget),
-            "%.0f k" % (rate / 1e3), "%.0f k" % (rate2 / 1e3),
-            "%.2f" % (rate / rate2), "%.0f" % user, "%.0f" % load,
-            "%.0f" % median(self.figures(name, "slabd", "load_ns")))
+            "%.1f k" % (rate / 1e3), "%.1f k" % (rate2 / 1e3),
+            "%.2f" % (rate / rate2))
+
+    def generator(self):
+        """That the generator is cheaper than what it measures."""
+        names = [n for n, _, _, _ in WORKLOADS if (n, "slabd") in self.b.runs]
+        if not names:
+            return
+        self.head("What the load generator itself takes per operation, ns",
+                  "workload", "load, in user space", "slabd, in user space",
+                  "memcached, in user space", "load, in all",
+                  "slabd, in all", "memcached, in all")
+        for name in names:
+            self.add(name, *("%.0f" % median(self.figures(name, who, what))
+                             for who, what in (
+                                 ("slabd", "load_user_ns"),
+                                 ("slabd", "server_user_ns"),
+                                 ("memcached", "server_user_ns"),
+                                 ("slabd", "load_ns"),
+                                 ("slabd", "server_ns"),
+                                 ("memcached", "server_ns"))))
 
     def cpu(self):
         self.head("CPU of the server per operation, and throughput",
                   "workload", "slabd, ns", "memcached, ns", "ratio",
                   "to 1.6.45*", "budget", "", "slabd, op/s",
-                  "memcached, op/s", "ratio", "slabd user, ns",
-                  "load user, ns", "load in all, ns")
+                  "memcached, op/s", "ratio")
         for name, _, budget, old in WORKLOADS:
             self.row(name, budget, old)
         for name, _, _, _, budget in SPECIAL:
@@ -304,6 +354,41 @@ class Table:
                 self.add(name, point, "%.0f" % a, "%.0f" % b,
                          "%.2f" % (a / b),
                          verdict(a, b) if point in ("p99", "p999") else "")
+
+    def stalls(self):
+        if ("stall: nothing", "slabd") not in self.b.runs:
+            return
+        self.head("Latency at %d requests a second while ..., us; %d keys" % (
+            stalls.RATE, self.b.stall_keys), "...", "slabd, p99", "p99.9",
+            "longest", "of all runs", "", "memcached, p99", "p99.9",
+            "longest", "of all runs")
+        for name, _, _, _ in stalls.EVENTS:
+            cells = []
+            for server in NAMES:
+                x = [self.figures("stall: " + name, server, p + "_us")
+                     for p in ("p99", "p999", "max")]
+                if not x[2]:
+                    break
+                cells += ["%.0f" % median(v) for v in x]
+                cells.append("%.0f" % max(x[2]))
+                if server == "slabd":
+                    cells.append(verdict(median(x[2]), 5000))
+            else:
+                self.add(name, *cells)
+
+    def engine(self):
+        rows = [r for r, n in self.b.values
+                if r.startswith("engine ") and "gain" not in r and n == "1"]
+        if not rows:
+            return
+        self.head("The engine alone, no sockets", "workload",
+                  "1 thread, ns", "2 threads, ns of each",
+                  "throughput of 2 to that of 1", "budget", "")
+        for row in rows:
+            gain = self.value(row.replace("engine", "engine gain"), "2")
+            self.add(row[7:], "%.0f" % self.value(row, "1"),
+                     "%.0f" % self.value(row, "2"), "%.2f" % gain, "1.9",
+                     verdict(1.9, gain))
 
     def value(self, row, server):
         return median(self.b.values.get((row, server), []))
@@ -362,8 +447,11 @@ class Table:
         ]
         self.cpu()
         self.latency()
+        self.stalls()
+        self.engine()
         self.memory()
         self.idle()
+        self.generator()
         return "\n".join(self.lines) + "\n"
 
 
@@ -373,22 +461,26 @@ def main():
     p.add_argument("--seconds", type=float, default=1.5,
                    help="measured, of each run (1.5)")
     p.add_argument("--only", action="append",
-                   help="rows whose name has this; also memory, idle, latency")
+                   help="rows whose name has this; also memory, idle, "
+                   "latency, stalls, engine")
     p.add_argument("--part", action="append",
-                   choices=("cpu", "workers", "special", "latency", "memory",
-                            "idle"), help="only these parts")
+                   choices=PARTS, help="only these parts")
+    p.add_argument("--stall-keys", type=int, default=2000000,
+                   help="held while dumps and flush_all are watched (2000000)")
+    p.add_argument("--publish", action="store_true",
+                   help="table and plots into bench/README.md and beside it")
     options = p.parse_args()
     os.makedirs(OUT, exist_ok=True)
     for path in (LOAD, program("slabd"), program("memcached")):
         if not os.access(path, os.X_OK):
             sys.exit("bench: there is no %s; run make all benches" % path)
     bench = Bench(options)
-    parts = options.part or ["cpu", "workers", "special", "latency", "memory",
-                             "idle"]
+    parts = options.part or PARTS
     steps = {
         "cpu": bench.common,
         "workers": lambda: bench.common(2, "0,1", "0,1"),
         "special": bench.special, "latency": bench.latency,
+        "stalls": bench.stalls, "engine": bench.engine,
         "memory": bench.memory, "idle": bench.idle,
     }
     failed = 0
@@ -407,6 +499,8 @@ def main():
                    "values": [[n, s, v]
                               for (n, s), v in bench.values.items()]}, f)
     plots.draw(bench)
+    if options.publish:
+        publish.publish(text)
     return failed
 
 

@@ -135,13 +135,13 @@ def status(pid, field, task=None):
     return 0
 
 
-def run_load(server, args, cores="1", seconds=600):
+def run_load(server, args, cores="1", seconds=600, prefix=()):
     """One run of the load generator: its figures as a dict of floats."""
-    pin = ["taskset", "-c", cores] if cores else []
+    pin = list(prefix) + (["taskset", "-c", cores] if cores else [])
     done = subprocess.run(
         pin + [LOAD, "-p", str(server.port), "-P", str(server.pid)] + args,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        timeout=seconds, check=False)
+        errors="replace", timeout=seconds, check=False)
     figures = {}
     for pair in done.stdout.split():
         name, value = pair.split("=")
