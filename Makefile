@@ -16,6 +16,9 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+DEB_VERSION ?=
 CFLAGS  ?= -O2 -g
 ARGS    ?=
 T       ?= 30
@@ -31,6 +34,7 @@ CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
 	munin-plugins-extra collectd-core netcat-openbsd telnet
 FUZZ_PACKAGES  := $(RUN_PACKAGES) clang
 FORMAT_PACKAGES := clang-format
+DEB_PACKAGES   := $(RUN_PACKAGES) dpkg-dev binutils xz-utils
 
 # $(call need,PACKAGES,TARGET): install what dpkg does not know as installed.
 define need
@@ -165,7 +169,7 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
 # ----------------------------------------------------------------- targets
-.PHONY: all run check unit units replays asan tsan lint format format-check \
+.PHONY: deb deb-check all run check unit units replays asan tsan lint format format-check \
 	fuzz fuzz-targets bench benches install uninstall clean help libs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -238,22 +242,55 @@ bench: # measure; see bench/
 
 benches: $(BENCH:%=$(B)/bench/%)
 
+COMPLETIONS := $(PREFIX)/share/bash-completion/completions
+# $(call put,MODE,FILE,FOLDER,NAME)
+put = install -D -m $(1) $(2) '$(DESTDIR)$(3)/$(4)'
+
 install: all # into PREFIX (/usr/local), under DESTDIR
-	install -d '$(DESTDIR)$(BINDIR)'
-	install -m 755 $(B)/slabd '$(DESTDIR)$(BINDIR)/slabd'
-	install -m 755 $(B)/slabd-passwd '$(DESTDIR)$(BINDIR)/slabd-passwd'
+	$(call put,755,$(B)/slabd,$(BINDIR),slabd)
+	$(call put,755,$(B)/slabd-passwd,$(BINDIR),slabd-passwd)
 	@for m in $(MANPAGES); do \
 		d='$(DESTDIR)$(MANDIR)'/man$${m##*.}; \
 		echo "install -m 644 $$m $$d/"; \
 		install -d "$$d" && install -m 644 $$m "$$d/" || exit 1; \
 	done
+	$(B)/slabd --completion >$(B)/slabd.bash
+	$(call put,644,$(B)/slabd.bash,$(COMPLETIONS),slabd)
+	sed -e 's,@BINDIR@,$(BINDIR),; s,@SYSCONFDIR@,$(SYSCONFDIR),' \
+		packaging/slabd.service.in >$(B)/slabd.service
+	$(call put,644,$(B)/slabd.service,$(UNITDIR),slabd.service)
+	$(call put,644,packaging/slabd.socket,$(UNITDIR),slabd.socket)
+	$(call put,644,packaging/slabd.sysusers,$(PREFIX)/lib/sysusers.d,slabd.conf)
+	@# What the operator wrote stays.
+	[ -e '$(DESTDIR)$(SYSCONFDIR)/slabd.conf' ] || \
+		$(call put,644,packaging/slabd.conf,$(SYSCONFDIR),slabd.conf)
+	[ -e '$(DESTDIR)$(SYSCONFDIR)/default/slabd' ] || \
+		$(call put,644,packaging/slabd.default,$(SYSCONFDIR)/default,slabd)
 
-uninstall: # what install put there
+uninstall: # what install put there, but for configuration that was changed
 	rm -f '$(DESTDIR)$(BINDIR)/slabd' '$(DESTDIR)$(BINDIR)/slabd-passwd'
 	@for m in $(MANPAGES); do \
 		f='$(DESTDIR)$(MANDIR)'/man$${m##*.}/$${m##*/}; \
 		echo "rm -f $$f"; rm -f "$$f"; \
 	done
+	rm -f '$(DESTDIR)$(COMPLETIONS)/slabd' \
+		'$(DESTDIR)$(UNITDIR)/slabd.service' \
+		'$(DESTDIR)$(UNITDIR)/slabd.socket' \
+		'$(DESTDIR)$(PREFIX)/lib/sysusers.d/slabd.conf'
+	! cmp -s packaging/slabd.conf '$(DESTDIR)$(SYSCONFDIR)/slabd.conf' || \
+		rm -f '$(DESTDIR)$(SYSCONFDIR)/slabd.conf'
+	! cmp -s packaging/slabd.default \
+		'$(DESTDIR)$(SYSCONFDIR)/default/slabd' || \
+		rm -f '$(DESTDIR)$(SYSCONFDIR)/default/slabd'
+
+deb: # build/slabd_*.deb, for Debian (DEB_VERSION=...)
+	$(call need,$(DEB_PACKAGES),$@)
+	@$(MAKE) all
+	@sh packaging/deb.sh $(DEB_VERSION)
+
+deb-check: deb # install, upgrade, remove it in a new Debian (as root)
+	$(call need,$(DEB_PACKAGES) debootstrap,$@)
+	@sh tests/deb.sh
 
 clean: # remove build/
 	rm -rf build

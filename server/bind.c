@@ -1,5 +1,6 @@
 /* bind.c - see listen.h: how its sockets come to be. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +15,7 @@
 #include "server/listening.h"
 #include "server/log.h"
 #include "server/server.h"
+#include "server/service.h"
 
 /* What to bind, and how to speak of it. */
 struct wish {
@@ -287,6 +289,8 @@ listen_bind_tcp(struct listening *all)
 	const struct config *config = all->server->config;
 	int status = CONFIG_RUN;
 
+	if (all->inherited)
+		return CONFIG_RUN;
 	if (config->listen != NULL)
 		status = bind_list(all, config);
 	else if (config->port != 0 &&
@@ -299,6 +303,58 @@ listen_bind_tcp(struct listening *all)
 		return CONFIG_USAGE;
 	}
 	return status;
+}
+
+/* ------------------------------------------------------------ inherited */
+
+/* A socket of the service manager's.  false: it is not one that can be
+ * listened on. */
+static bool
+adopt(struct listening *all, int fd)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t n = sizeof(sa), size = sizeof(int);
+	int listens = 0, flags = fcntl(fd, F_GETFL);
+	struct listener *l;
+
+	if (flags < 0 || getsockname(fd, (struct sockaddr *)&sa, &n) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
+	    !listens || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+	    (l = add_listener(all, fd)) == NULL)
+		return false;
+	l->is_unix = sa.ss_family == AF_UNIX;
+	if (l->is_unix) {
+		const struct sockaddr_un *un = (struct sockaddr_un *)&sa;
+
+		if (all->server->config->unix_noauth)
+			l->auth = false;
+		snprintf(l->name, sizeof(l->name), "%s",
+		    *un->sun_path != '\0' ? un->sun_path : "a unix socket");
+		return true;
+	}
+	set_options(fd, AF_INET);
+	name_address((struct sockaddr *)&sa, n, l->name, sizeof(l->name));
+	return true;
+}
+
+int
+listen_inherit(struct listening *all, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int fd = SERVICE_FIRST_SOCKET + (int)i;
+
+		if (adopt(all, fd)) {
+			log_info("listening on %s, which the service manager "
+			    "opened", all->listeners[all->count - 1]->name);
+			continue;
+		}
+		log_error("LISTEN_FDS: descriptor %d is no socket that can be "
+		    "listened on", fd);
+		return CONFIG_NO_BIND;
+	}
+	all->inherited = count > 0;
+	return CONFIG_RUN;
 }
 
 /* ------------------------------------------------------------ unix */
@@ -399,7 +455,7 @@ listen_bind_unix(struct listening *all)
 	struct listener *l;
 	int error, fd, status;
 
-	if (path == NULL)
+	if (path == NULL || all->inherited)
 		return CONFIG_RUN;
 	if (strlen(path) >= sizeof(sa.sun_path)) {
 		log_error("-s %s: longer than %zu bytes, which a socket's name "

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/conffile.h"
 #include "server/conflict.h"
 #include "server/options.h"
 #include "server/usage.h"
@@ -236,6 +237,18 @@ static int
 read_off(struct reader *r)
 {
 	store(r, 0);
+	return CONFIG_RUN;
+}
+
+/* It was read before the others. */
+static int
+read_config(struct reader *r)
+{
+	const char *path = r->config->file.path;
+
+	if (path == NULL || strcmp(path, r->value) != 0)
+		return complain(r, BAD_VALUE, "stands on the command line, "
+		    "once, and not abbreviated");
 	return CONFIG_RUN;
 }
 
@@ -729,7 +742,8 @@ config_read(struct config *c, int argc, char **argv, FILE *out, FILE *err)
 	set_defaults(&r, options, NOPTIONS);
 	set_defaults(&r, suboptions, NSUBOPTIONS);
 	r.defaults = false;
-	status = read_argv(&r, argc, argv);
+	status = conffile_merge(&c->file, argc, argv, err) ?
+	    read_argv(&r, c->file.argc, c->file.argv) : BAD_VALUE;
 	/* As memcached has it: one number for both, unless both are given. */
 	if (c->udp_port != 0 && !c->has_port)
 		c->port = c->udp_port;
@@ -755,6 +769,7 @@ config_fini(struct config *c)
 		c->kept = k->next;
 		free(k);
 	}
+	conffile_free(&c->file);
 	free(c->joined);
 	c->joined = NULL;
 	c->listen = NULL;

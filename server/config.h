@@ -28,6 +28,7 @@
 #include <stdio.h>
 
 #include "proto/proto.h"
+#include "server/conffile.h"
 
 #define SLABD_VERSION "0.1"
 /* What `version` answers.  Clients parse three numbers and gate features by
@@ -144,6 +145,7 @@ struct config {
 	/* config.c's own */
 	char *joined; /* what listen points to, to be freed */
 	struct kept *kept; /* texts that options point into */
+	struct conffile file; /* likewise: the words of --config */
 	const char *unused; /* where options without effect leave their value */
 };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -134,6 +135,7 @@ static const struct condition conditions[] = {
 	{ SCMP_SYS(ioctl), 1, ALL_BITS, FIONBIO },
 	{ SCMP_SYS(ioctl), 1, ALL_BITS, FIONREAD },
 	{ SCMP_SYS(ioctl), 1, ALL_BITS, TCGETS },
+	{ SCMP_SYS(ioctl), 1, ALL_BITS, SIOCOUTQ },
 	/* to look, not to change */
 	{ SCMP_SYS(prlimit64), 2, UINT64_MAX, 0 },
 	{ SCMP_SYS(prctl), 0, ALL_BITS, PR_SET_NAME },

@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,9 +16,16 @@
 #include "server/login.h"
 #include "server/watch.h"
 
+enum { LAST_READS = 64 }; /* when the server ends */
 enum { TURN = 1 << 20 }; /* bytes written before others have their turn */
 
-enum phase { CONN_READING, CONN_BLOCKED, CONN_WAITING, CONN_ENDING };
+enum phase {
+	CONN_READING,
+	CONN_BLOCKED,
+	CONN_WAITING,
+	CONN_LEAVING,
+	CONN_ENDING,
+};
 
 struct conn {
 	struct polled polled; /* first */
@@ -36,7 +45,7 @@ struct conn {
 };
 
 static void on_ready(struct polled *);
-static void on_readable(struct conn *);
+static bool on_readable(struct conn *);
 static void conn_close(struct conn *, const char *reason);
 
 static struct conn_info *
@@ -441,7 +450,8 @@ read_value(struct conn *c, char *input, size_t *have)
 	return got;
 }
 
-static void
+/* false: there was nothing to read, and the connection is as it was. */
+static bool
 on_readable(struct conn *c)
 {
 	struct host *h = c->all->host;
@@ -453,10 +463,10 @@ on_readable(struct conn *c)
 	got = session_sinks(&c->session) ? read_value(c, input, &have) :
 	    read_input(c, input, &have);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (got <= 0) {
 		conn_close(c, got < 0 ? "error" : "normal");
-		return;
+		return true;
 	}
 	count_up(&h->counters.bytes_read, (uint64_t)got);
 	drop_left(c);
@@ -464,6 +474,48 @@ on_readable(struct conn *c)
 		count_up(&h->counters.conn_yields, 1);
 	if (serve(c, input, have))
 		show(c, shown_state(c));
+	return true;
+}
+
+/* Replies that the client's kernel has not taken.  To close a socket with
+ * unread input resets it, and they would be lost. */
+static bool
+has_unsent(const struct conn *c)
+{
+	int n;
+
+	return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0;
+}
+
+/* The server ends: what has arrived is answered, as far as a client does not
+ * go on and on; then it closes, unless replies wait or a verdict is due. */
+static void
+finish(struct conn *c)
+{
+	for (unsigned i = 0; i < LAST_READS && c->phase == CONN_READING; i++)
+		if (!on_readable(c))
+			break;
+	if (c->phase != CONN_READING)
+		return;
+	if (!has_unsent(c)) {
+		conn_close(c, "shutdown");
+		return;
+	}
+	shutdown(c->fd, SHUT_WR);
+	drop_left(c);
+	enter(c, CONN_LEAVING);
+	show(c, CONN_CLOSING);
+	listen_for(c, POLLER_READ);
+}
+
+/* Nothing of this is served. */
+static void
+discard(struct conn *c)
+{
+	ssize_t got = receive(c->fd, c->all->input, CONN_INPUT);
+
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+		conn_close(c, "shutdown");
 }
 
 /* Serves the input that waited, then reads on. */
@@ -479,7 +531,7 @@ go_on(struct conn *c)
 	if (!serve(c, input, n))
 		return;
 	if (c->draining) {
-		conn_close(c, "shutdown");
+		finish(c);
 		return;
 	}
 	show(c, shown_state(c));
@@ -517,6 +569,8 @@ on_ready(struct polled *polled)
 		on_writable(c);
 	else if (c->phase == CONN_READING)
 		on_readable(c);
+	else if (c->phase == CONN_LEAVING)
+		discard(c);
 }
 
 /* ------------------------------------------------------------ all of them */
@@ -559,7 +613,16 @@ conns_drain(struct conns *all)
 	for (struct conn *c = all->first, *next; c != NULL; c = next) {
 		next = c->next;
 		c->draining = true;
-		if (c->phase == CONN_READING || c->phase == CONN_WAITING)
+		finish(c);
+	}
+}
+
+void
+conns_leave(struct conns *all)
+{
+	for (struct conn *c = all->first, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->phase == CONN_LEAVING && !has_unsent(c))
 			conn_close(c, "shutdown");
 	}
 }

@@ -3,10 +3,12 @@
  *
  *      READING ──the socket is full──▶ BLOCKED ──drained──▶ READING
  *      READING ──a password is hashed──▶ WAITING ──verdict──▶ READING
+ *      READING ──the server ends──▶ LEAVING ──all was taken──▶ CLOSING
  *      any     ──quit, EOF, error, idle, stop──▶ CLOSING ──▶ freed
  *
  *      READING -> BLOCKED [block]     BLOCKED -> READING [on_writable]
  *      READING -> WAITING [await]     WAITING -> READING [on_verdict]
+ *      READING -> LEAVING [finish: the server ends, replies are on their way]
  *      any     -> CLOSING [conn_close]
  *
  * Input is read into the worker's buffer, or straight into the item of a
@@ -65,9 +67,12 @@ void conns_bury(struct conns *);
  * there is no memory.  auth: the client has to log in. */
 void conn_open(struct conns *, int fd, enum proto_name, bool auth);
 
-/* The server ends: closes all but those whose replies are still on their way;
- * they close when they are sent. */
+/* The server ends: answers what has arrived and closes, but for those whose
+ * replies are still on their way, or who wait for the verdict of a login;
+ * they close after that. */
 void conns_drain(struct conns *);
+/* Closes those whose clients have all their replies by now. */
+void conns_leave(struct conns *);
 void conns_close(struct conns *);
 /* Those that asked nothing for longer than timeout seconds. */
 void conns_close_idle(struct conns *, uint32_t timeout);

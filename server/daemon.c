@@ -18,6 +18,7 @@
 #include "server/config.h"
 #include "server/confine.h"
 #include "server/log.h"
+#include "server/service.h"
 
 enum {
 	FAILED = 1,
@@ -353,6 +354,13 @@ daemon_write_pid(struct daemon *d, const struct config *config)
 	warn_of_another(config->pid_file);
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (!write_whole(config->pid_file, text)) {
+		/* That of a memcached.conf, which nobody reads there. */
+		if (service_is_managed()) {
+			log_warn("-P %s: cannot write the pid file: %s; the "
+			    "service manager needs none", config->pid_file,
+			    strerror(errno));
+			return CONFIG_RUN;
+		}
 		log_error("-P %s: cannot write the pid file: %s; its folder "
 		    "must be writable", config->pid_file, strerror(errno));
 		return FAILED;

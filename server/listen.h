@@ -54,6 +54,9 @@ struct listener {
 struct listening *listen_new(struct server *);
 void listen_free(struct listening **);
 
+/* The first so many that the service manager opened (service.h); then those of
+ * the config are not wanted, and the next two have no effect. */
+int listen_inherit(struct listening *, unsigned count);
 /* All TCP sockets that the config asks for; none may be missing (but ::1,
  * where -l was not given).  Ports below 1024 need root. */
 int listen_bind_tcp(struct listening *);

@@ -17,6 +17,7 @@ struct listening {
 	struct server *server;
 	struct listener **listeners; /* each allocated: it stays put */
 	unsigned count;
+	bool inherited; /* they are the service manager's */
 	/* the file of the unix socket, if it was bound */
 	char *unix_path; /* absolute, for a daemon leaves its folder */
 	dev_t unix_dev;

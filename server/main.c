@@ -18,6 +18,7 @@
 #include "server/log.h"
 #include "server/monitor.h"
 #include "server/server.h"
+#include "server/service.h"
 #include "server/udp.h"
 #include "server/worker.h"
 
@@ -60,6 +61,7 @@ on_upkeep(uv_timer_t *timer)
 static void
 end_loop(struct program *p)
 {
+	service_tell("STOPPING=1");
 	listen_stop(p->listening);
 	udp_stop(p->udp);
 	uv_close((uv_handle_t *)&p->upkeep, NULL);
@@ -207,6 +209,8 @@ start(struct program *p)
 	if (status == CONFIG_RUN)
 		status = start_server(p);
 	if (status == CONFIG_RUN)
+		status = listen_inherit(p->listening, service_sockets());
+	if (status == CONFIG_RUN)
 		status = listen_bind_tcp(p->listening);
 	if (status == CONFIG_RUN)
 		status = udp_bind(&p->server, &p->udp);
@@ -283,6 +287,7 @@ serve(struct program *p)
 	daemon_release(&p->daemon, CONFIG_RUN, &p->config);
 	if (p->config.syslog)
 		log_to_syslog(false);
+	service_tell("READY=1");
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&p->loop);
 	return CONFIG_RUN;

@@ -100,6 +100,8 @@ O('v', "verbose", "[num]", verbose, verbosity, 0, 9, NULL, NULL,              \
   "log more to stderr; -vv, -vvv: still more")                                \
 O('D', NULL, "<char>", delimiter, prefix_delimiter, 0, 0, NULL, NULL,         \
   "delimiter of key prefixes (default: :); turns stats detail on")            \
+O('-', "config", "<file>", config, unused, 0, 0, NULL, NULL,                  \
+  "read options from there first, as Debian's /etc/memcached.conf")           \
 O('h', "help", NULL, help, unused, 0, 0, NULL, NULL,                          \
   "print this and exit")                                                      \
 O('i', "license", NULL, license, unused, 0, 0, NULL, NULL,                    \

@@ -13,6 +13,7 @@
 
 enum {
 	DRAIN_MS = 2000,	/* for clients that do not read their replies */
+	LEAVE_MS = 20,		/* how often to look whether they did */
 	IDLE_CHECK_MS = 1000,
 };
 
@@ -32,6 +33,7 @@ struct worker {
 	struct poller poller;
 	struct conns conns;
 	bool draining;
+	uint64_t drain_from; /* its loop's time */
 	uv_mutex_t lock; /* guards from here ... */
 	struct letter *letters;
 	unsigned nletters, letters_room;
@@ -78,11 +80,14 @@ take_letters(struct worker *w)
 }
 
 static void
-on_drained(uv_timer_t *timer)
+on_draining(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
 
-	conns_close(&w->conns);
+	if (uv_now(&w->loop) - w->drain_from >= DRAIN_MS)
+		conns_close(&w->conns);
+	else
+		conns_leave(&w->conns);
 }
 
 static void
@@ -90,7 +95,8 @@ drain(struct worker *w)
 {
 	w->draining = true;
 	conns_drain(&w->conns);
-	uv_timer_start(&w->timer, on_drained, DRAIN_MS, 0);
+	w->drain_from = uv_now(&w->loop);
+	uv_timer_start(&w->timer, on_draining, LEAVE_MS, LEAVE_MS);
 }
 
 static void

@@ -5,6 +5,7 @@
 #define SUITES(X)                                                             \
 	X(attack)                                                             \
 	X(auth)                                                               \
+	X(conffile)                                                           \
 	X(config)                                                             \
 	X(confine)                                                            \
 	X(listen)                                                             \
