@@ -22,6 +22,7 @@ DEB_VERSION ?=
 CFLAGS  ?= -O2 -g
 ARGS    ?=
 T       ?= 30
+PYTHON  ?= /usr/bin/python3
 
 # ---------------------------------------------------------------- packages
 # Debian's names of what the targets need.  Only what is missing is installed.
@@ -129,6 +130,9 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra $(CFLAGS) $(HARDEN) \
 ALL_LDFLAGS := $(CFLAGS) $(FLAVOUR_CFLAGS) -pie -pthread \
 	-Wl,-z,relro,-z,now,-z,noexecstack $(HARDEN_LINK) $(LDFLAGS)
 
+# gcc's ThreadSanitizer cannot run where the kernel spreads addresses widely.
+SOAK_WRAP := $(if $(filter tsan,$(FLAVOUR)),setarch $(shell uname -m) -R)
+
 # ----------------------------------------------------------------- sources
 SLAB    := $(patsubst %.c,$(B)/%.o,$(wildcard slab/*.c))
 PROTO   := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
@@ -169,8 +173,9 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
 # ----------------------------------------------------------------- targets
-.PHONY: deb deb-check all run check unit units replays asan tsan lint format format-check \
-	fuzz fuzz-targets bench benches install uninstall clean help libs FORCE
+.PHONY: deb deb-check all run check unit units replays asan tsan lint format \
+	format-check fuzz fuzz-targets soak siege bench benches install \
+	uninstall clean help libs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
@@ -191,7 +196,7 @@ run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
 check: # build and run all tests; the last line has the sum
 	$(call need,$(CHECK_PACKAGES),check)
 	$(unpack_tool)
-	@$(MAKE) all $(B)/libserver.a units replays
+	@$(MAKE) all $(B)/libserver.a $(B)/bench/load units replays
 	@sh tests/check.sh
 
 units: $(UNIT)
@@ -232,6 +237,16 @@ fuzz: # each fuzz target for T seconds (T=30)
 			build/fuzz/corpus/$$f $$old >build/fuzz/$$f.log 2>&1 || \
 			{ cat build/fuzz/$$f.log; exit 1; }; \
 	done
+
+soak: # everything at once for T seconds (FLAVOUR=tsan T=600)
+	$(call need,$(RUN_PACKAGES) python3,$@)
+	@$(MAKE) all
+	@SLABD=$(CURDIR)/$(B)/slabd $(SOAK_WRAP) $(PYTHON) tests/e2e/soak.py $(T)
+
+siege: # 1,000 clients among 9,000 slow ones (ARGS="--rounds 5")
+	$(call need,$(RUN_PACKAGES) python3,$@)
+	@$(MAKE) all $(B)/bench/load
+	@SLABD=$(CURDIR)/$(B)/slabd $(PYTHON) tests/e2e/siege.py $(ARGS)
 
 fuzz-targets: $(FUZZ:fuzz_%=$(B)/fuzz-%)
 

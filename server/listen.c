@@ -19,6 +19,8 @@ enum {
 	 * descriptor freed: as memcached, and not much later than that. */
 	LIMIT_PAUSE_MS = 10,
 	FDS_PAUSE_MS = 50,
+	/* Between two lines about it, however many clients come and go. */
+	SAY_AGAIN_S = 60,
 };
 
 /* Where a worker waits for a listener's clients. */
@@ -202,6 +204,17 @@ is_out_of_room(int error)
 	    error == ENOMEM;
 }
 
+static void
+say_no_room(struct listening *all, const struct listener *l, int error)
+{
+	uint64_t now = uv_hrtime(), told = atomic_load(&all->told_no_room);
+
+	if ((told == 0 || now - told >= SAY_AGAIN_S * UINT64_C(1000000000)) &&
+	    atomic_compare_exchange_strong(&all->told_no_room, &told, now))
+		log_warn("accept on %s: %s; waiting until clients leave",
+		    l->name, strerror(error));
+}
+
 /* false: enough for this time. */
 static bool
 accept_failed(struct listening *all, const struct listener *l, int error)
@@ -210,9 +223,7 @@ accept_failed(struct listening *all, const struct listener *l, int error)
 		return false;
 	if (!is_out_of_room(error))
 		return true; /* that client is gone already, or the like */
-	if (!atomic_exchange(&all->told_no_room, true))
-		log_warn("accept on %s: %s; waiting until clients leave",
-		    l->name, strerror(error));
+	say_no_room(all, l, error);
 	pause_for(all, FDS_PAUSE_MS);
 	return false;
 }
@@ -253,8 +264,6 @@ accept_one(const struct gate *g)
 			    memory_order_relaxed);
 		return accept_failed(all, l, error);
 	}
-	if (atomic_load_explicit(&all->told_no_room, memory_order_relaxed))
-		atomic_store(&all->told_no_room, false);
 	/* Another's claim may have been in vain meanwhile. */
 	if (!claimed && !claim(srv)) {
 		refuse(all, fd);
@@ -294,7 +303,7 @@ must(int status, const char *what)
 	if (status == 0)
 		return;
 	log_error("%s: %s", what, uv_strerror(status));
-	abort();
+	_exit(EXIT_FAILURE);
 }
 
 static void
@@ -329,8 +338,11 @@ listen_start(struct listening *all, uv_loop_t *loop, struct worker **workers,
 	must(uv_async_init(loop, &all->told, on_told), "listening");
 	all->timer.data = all->told.data = all;
 	show(all);
+	/* A worker may already accept, fail, and close them again. */
+	uv_mutex_lock(&all->lock);
 	if (!open_gates(all))
 		must(-errno, "listening");
+	uv_mutex_unlock(&all->lock);
 }
 
 void

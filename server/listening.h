@@ -29,7 +29,7 @@ struct listening {
 	uv_timer_t timer;   /* the main thread's: looks whether to resume */
 	uv_async_t told;    /* to it: accepting has paused */
 	_Atomic unsigned turn;
-	_Atomic bool told_no_room; /* said once, until an accept succeeds */
+	_Atomic uint64_t told_no_room; /* when it was said; 0: never */
 	uv_mutex_t lock;	   /* guards from here ... */
 	bool paused, stopped;
 	unsigned pause_ms;

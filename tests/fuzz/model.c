@@ -46,7 +46,7 @@ deadline_of(const struct model *m, int64_t exptime)
 	return m->now + exptime;
 }
 
-/* It has another cas number now: chosen, or not known yet. */
+/* Another cas number: chosen, or not known yet. */
 static void
 renumber(struct entry *e, uint64_t chosen)
 {
@@ -239,12 +239,13 @@ meta_store(struct model *m, const struct order *o)
 static bool
 number_of(const struct entry *e, uint64_t *v)
 {
-	const char *p = e->value.at, *end = p + e->value.n;
+	const char *p = e->value.at, *end;
 	__int128 all = 0;
 	bool any = false;
 
-	if (e->value.n > 4000)
+	if (e->value.n == 0 || e->value.n > 4000)
 		return false;
+	end = p + e->value.n;
 	while (p < end && isspace((unsigned char)*p))
 		p++;
 	for (; p < end && isdigit((unsigned char)*p); p++, any = true)
@@ -782,12 +783,6 @@ model_answer(struct model *m, const struct order *o, struct expected *x)
 		bytes_print(&x->bytes, "%s", o->reply);
 		break;
 	}
-}
-
-void
-model_pass(struct model *m, unsigned seconds)
-{
-	m->now += seconds;
 }
 
 void

@@ -113,7 +113,6 @@ struct model {
 };
 
 void model_answer(struct model *, const struct order *, struct expected *);
-void model_pass(struct model *, unsigned seconds);
 void model_forget(struct model *);
 /* Whether that is what the server said. */
 bool model_agrees(struct model *, const struct expected *, const char *said,
