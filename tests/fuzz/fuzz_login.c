@@ -32,6 +32,7 @@ static const char OWN[] = "joe:"
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
 
 struct site {
+	char path[32]; /* the config refers to it */
 	struct config config;
 	struct server server;
 	struct host *host;
@@ -40,11 +41,12 @@ struct site {
 static void
 open_site(struct site *s, const char *users)
 {
-	char path[] = "/tmp/slabd-fuzz-XXXXXX";
-	char *argv[] = { "slabd", "-S", "-Y", path, "-m", "8" };
+	char *argv[] = { "slabd", "-S", "-Y", s->path, "-m", "8" };
 	const char *why = "";
-	int fd = mkstemp(path);
+	int fd;
 
+	strcpy(s->path, "/tmp/slabd-fuzz-XXXXXX");
+	fd = mkstemp(s->path);
 	assert(fd >= 0);
 	assert(write(fd, users, strlen(users)) == (ssize_t)strlen(users));
 	close(fd);
@@ -54,7 +56,7 @@ open_site(struct site *s, const char *users)
 		fprintf(stderr, "%s\n", why);
 		abort();
 	}
-	unlink(path);
+	unlink(s->path);
 	s->host = host_new(&s->server);
 	assert(s->host != NULL);
 }
@@ -84,7 +86,7 @@ resume(struct session *s, struct host *h)
 
 static void
 converse(struct site *site, const char *in, size_t n, size_t piece,
-    bool knows)
+    bool knows, bool goes_on)
 {
 	struct host *h = site->host;
 	struct session s;
@@ -105,7 +107,8 @@ converse(struct site *site, const char *in, size_t n, size_t piece,
 			resume(&s, h);
 		output_clear(h->out, h->cache);
 		assert(knows || !login_is_in(s.login));
-		if (v == SESSION_CLOSE || v == SESSION_DROP)
+		if (v == SESSION_CLOSE || v == SESSION_DROP ||
+		    (login_is_in(s.login) && !goes_on))
 			break;
 	}
 	session_fini(&s, h);
@@ -167,12 +170,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (data[1] & 1) {
 		size_t len = make_packets(data + 2, n - 2, packets);
 
-		converse(s, packets, len, 1 + data[0] / 2, knows);
-		converse(s, packets, len, len + 1, knows);
+		/* In, it may log in again. */
+		converse(s, packets, len, 1 + data[0] / 2, knows, true);
+		converse(s, packets, len, len + 1, knows, true);
 	} else {
+		/* In, it is fuzz_session.c's. */
 		converse(s, (const char *)data + 2, n - 2, 1 + data[0] / 2,
-		    knows);
-		converse(s, (const char *)data + 2, n - 2, n, knows);
+		    knows, false);
+		converse(s, (const char *)data + 2, n - 2, n, knows, false);
 	}
 	free(packets);
 	return (0);
