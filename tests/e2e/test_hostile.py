@@ -1,4 +1,7 @@
-"""Hostile text: bad lines, numbers, keys and flags, each answered in step."""
+"""Hostile text: bad lines, numbers, keys and flags, each answered in step.
+
+Which class of bad input is tried where is told by test_classes.py.
+"""
 import base64
 import re
 import unittest
