@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -83,6 +84,12 @@ auth_reload(struct auth *a, char *why)
 	if (old != NULL)
 		users_release(&old);
 	return users != NULL;
+}
+
+bool
+auth_may_reload(const struct auth *a)
+{
+	return access(a->path, R_OK) == 0;
 }
 
 /* As memcached, which opens that file at each attempt. */

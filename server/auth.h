@@ -43,6 +43,8 @@ void auth_free(struct auth **);
 
 /* Reads the file again.  false: it is refused, the old users stay. */
 bool auth_reload(struct auth *, char *why);
+/* To be asked when root has become another user: false, no reload will do. */
+bool auth_may_reload(const struct auth *);
 
 struct users *auth_users(struct auth *); /* acquired */
 

@@ -198,6 +198,15 @@ start_workers(struct program *p)
 	return CONFIG_RUN;
 }
 
+/* They were read by root. */
+static void
+check_users(const struct program *p)
+{
+	if (p->server.auth != NULL && !auth_may_reload(p->server.auth))
+		log_warn("the user file may not be read by the user that the "
+		    "server has become: changes will not be seen; chown it");
+}
+
 /* What root may do comes before the switch of the user; the unix socket
  * after it, for its file shall belong to that user.  Nobody is served before
  * the process is confined. */
@@ -220,8 +229,10 @@ start(struct program *p)
 		status = daemon_write_pid(&p->daemon, &p->config);
 	if (status == CONFIG_RUN)
 		status = daemon_switch_user(&p->config);
-	if (status == CONFIG_RUN)
+	if (status == CONFIG_RUN) {
+		check_users(p);
 		status = listen_bind_unix(p->listening);
+	}
 	if (status == CONFIG_RUN)
 		status = listen_write_ports(p->listening);
 	if (status == CONFIG_RUN)

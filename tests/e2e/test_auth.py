@@ -234,6 +234,19 @@ class Auth(sasl.Site, unittest.TestCase):
 
     # ------------------------------------------------------------ reload
 
+    @unittest.skipUnless(os.geteuid() == 0, "root alone becomes others")
+    def test_root_is_told_that_it_cannot_reload(self):
+        s = self.site(["-u", "nobody"], user=False)
+        self.assertIn("changes will not be seen", s.output())
+        os.chmod(os.path.dirname(self.file), 0o755)
+        os.chown(self.file, 65534, -1)
+        t = harness.Server(["-v", "-Y", self.file, "-u", "nobody"],
+                           user=False)
+        self.addCleanup(t.stop)
+        self.assertNotIn("will not be seen", t.output())
+        t.signal(signal.SIGHUP)
+        until(lambda: "read again" in t.output(), "read again")
+
     def test_broken_reload(self):
         s = self.site(["-v"])
         with open(self.file, "ab") as f:
