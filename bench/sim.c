@@ -42,7 +42,7 @@ struct options {
 	unsigned copies;
 	double growth;
 	uint64_t seed;
-	bool classes, deciles, check;
+	bool classes, deciles, check, pressure;
 };
 
 struct run {
@@ -256,6 +256,21 @@ show_classes(struct run *r)
 	}
 }
 
+/* Miss ratios at half and twice the memory, as the cache itself sees them. */
+static void
+show_pressure(struct run *r)
+{
+	struct cache_pressure p;
+	double gets = (double)r->gets;
+	double miss = gets > 0 ? 1 - (double)r->hits / gets : 0;
+
+	cache_pressure(r->cache, r->caller.now, &p);
+	printf("half %.4f  twice %.4f  of %lu gets %lu, %lu items, 1/%.0f, "
+	       "%lu KB\n", miss + p.lost_by_half / gets,
+	    miss - p.won_by_twice / gets, r->gets, p.gets, p.items,
+	    1 / p.rate, p.bytes >> 10);
+}
+
 static void
 report(struct run *r, const struct options *o, double before_mb)
 {
@@ -264,6 +279,8 @@ report(struct run *r, const struct options *o, double before_mb)
 	cache_stats(r->cache, r->caller.now, &s);
 	if (o->classes)
 		show_classes(r);
+	if (o->pressure)
+		show_pressure(r);
 	for (unsigned d = 0; o->deciles && d < DECILES; d++)
 		printf("%.4f%c",
 		    r->of_decile[d] == 0 ? 0 :
@@ -319,6 +336,8 @@ main(int argc, char **argv)
 		    "show them" },
 		{ "--deciles", NULL, OPTION_FLAG, &o.deciles, NULL,
 		    "of the trace, show their miss ratios" },
+		{ "--pressure", NULL, OPTION_FLAG, &o.pressure, NULL,
+		    "show what the cache says of other sizes" },
 		{ "--check", NULL, OPTION_FLAG, &o.check, NULL,
 		    "the cache's consistency at the end" },
 		{ NULL, NULL, OPTION_FLAG, NULL, NULL, NULL },

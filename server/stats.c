@@ -513,11 +513,12 @@ cmd_stats(struct call *call, struct result *res)
 {
 	/* In the order in which an abbreviation is matched. */
 	static const char *const names[] = { "reset", "detail", "settings",
-		"items", "slabs", "sizes", "cachedump", "conns", "extstore" };
+		"items", "slabs", "sizes", "pressure", "cachedump", "conns",
+		"extstore" };
 	static group_fn *const groups[] = { NULL, NULL, stats_settings,
-		stats_items, stats_slabs, NULL, NULL, stats_conns,
-		run_extstore };
-	enum { RESET, DETAIL, SIZES = 5, CACHEDUMP };
+		stats_items, stats_slabs, NULL, stats_pressure, NULL,
+		stats_conns, run_extstore };
+	enum { RESET, DETAIL, SIZES = 5, CACHEDUMP = 7 };
 	int what;
 
 	call->req->quiet = false;

@@ -26,7 +26,8 @@ void stats_general(struct call *, struct answer *);
 void stats_settings(struct call *, struct answer *);
 void stats_items(struct call *, struct answer *);
 void stats_slabs(struct call *, struct answer *);
-void stats_conns(struct call *, struct answer *); /* conns.c */
+void stats_conns(struct call *, struct answer *);    /* conns.c */
+void stats_pressure(struct call *, struct answer *); /* pressure.c */
 
 /* Their own answers. */
 void stats_cachedump(struct call *, struct result *); /* dump.c */

@@ -103,6 +103,8 @@ cache_new(const struct cache_config *config, const char **why)
 	}
 	level_init(c);
 	init_ghosts(c, config->memory_limit);
+	pressure_init(&c->pressure, &c->slab, c->roots,
+	    (100 - c->policy.hot_pct - c->policy.warm_pct) * 3 / 800.0);
 	pthread_mutex_init(&c->moving, NULL);
 	return c;
 }
@@ -118,6 +120,7 @@ cache_free(struct cache **cache)
 	for (unsigned i = 0; i < c->nshards; i++)
 		shard_fini(&c->shards[i]);
 	pthread_mutex_destroy(&c->moving);
+	pressure_fini(&c->pressure);
 	arena_unmap(c->ghosts, c->ghost_bytes);
 	index_space_free(&c->space);
 	slab_fini(&c->slab);

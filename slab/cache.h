@@ -414,6 +414,23 @@ void cache_stats(struct cache *, uint32_t now, struct cache_stats *);
 /* false if the class does not exist or has never had a page */
 bool cache_class_stats(struct cache *, unsigned class_id, uint32_t now,
     struct cache_class_stats *);
+
+/*
+ * What another memory would be worth, from a sample of the keys (pressure.h).
+ * Hits are estimates for all gets since the start or cache_stats_reset().
+ */
+struct cache_pressure {
+	bool evicting;	     /* within the last CACHE_EVICTING seconds */
+	double lost_by_half; /* hits that half the memory would not have had */
+	double won_by_twice; /* hits that twice the memory would have had */
+	double rate;	     /* which part of all keys is sampled */
+	uint64_t gets;	     /* sampled */
+	uint64_t items;	     /* followed, at the present size */
+	uint64_t bytes;	     /* that it takes */
+};
+enum { CACHE_EVICTING = 60 };
+void cache_pressure(struct cache *, uint32_t now, struct cache_pressure *);
+
 /* Monotonic counts back to 0; gauges stay.  Tallies are the callers'. */
 void cache_stats_reset(struct cache *);
 /* to += from; both may be in use */

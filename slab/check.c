@@ -58,5 +58,6 @@ cache_check(struct cache *c)
 		lock_release(&c->shards[i].lock);
 	}
 	slab_check(&c->slab);
+	pressure_check(&c->pressure);
 	check_strays(c);
 }

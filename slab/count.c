@@ -126,6 +126,27 @@ cache_stats_reset(struct cache *c)
 	for (unsigned k = 0; k < CACHE_CLASSES; k++)
 		atomic_store_explicit(&c->checked[k], 0, memory_order_relaxed);
 	atomic_store_explicit(&c->pages_moved, 0, memory_order_relaxed);
+	pressure_reset(&c->pressure);
+}
+
+void
+cache_pressure(struct cache *c, uint32_t now, struct cache_pressure *to)
+{
+	struct pressure *p = &c->pressure;
+	uint32_t at = atomic_load_explicit(&c->evicted_at,
+	    memory_order_relaxed);
+
+	to->evicting = at != 0 && now - at <= CACHE_EVICTING;
+	pthread_mutex_lock(&p->lock);
+	to->rate = p->below / 4294967296.0;
+	to->gets = p->gets;
+	to->bytes = p->nbytes;
+	to->items = p->minis[PRESSURE_SAME].n;
+	to->lost_by_half = p->misses[PRESSURE_HALF] -
+	    p->misses[PRESSURE_SAME];
+	to->won_by_twice = p->misses[PRESSURE_SAME] -
+	    p->misses[PRESSURE_TWICE];
+	pthread_mutex_unlock(&p->lock);
 }
 
 static uint64_t

@@ -109,5 +109,7 @@ cache_delete(struct cache *c, const struct cache_caller *w,
 	lock_release(&s->lock);
 	room_fini(c, &room);
 	count_delete(w, drop, status, v->class_id);
+	if (door_samples(c, k) && status == CACHE_DELETED && place.it == NULL)
+		pressure_deleted(&c->pressure, k->hash);
 	return status;
 }

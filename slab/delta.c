@@ -180,5 +180,7 @@ cache_delta(struct cache *c, const struct cache_caller *w,
 	lock_release(&s->lock);
 	room_fini(c, &room);
 	count(w, delta, status, class_id);
+	if (door_samples(c, k) && status == CACHE_STORED)
+		tell_stored(c, k, v, w->now);
 	return status;
 }

@@ -6,6 +6,7 @@
  *      flush upkeep walk count check cache    on all of them
  *      judge   may it be stored?      place   where a small item is written
  *      room    memory for an item, and who must go for it
+ *      tell    what the sample has to know
  *
  * Owns:    the parts of struct cache.
  * Threads: as cache.h says; lock order: moving, then one shard, then class.
@@ -19,6 +20,7 @@
 
 #include "slab/cache.h"
 #include "slab/chain.h"
+#include "slab/pressure.h"
 #include "slab/shard.h"
 
 enum { CACHE_MAGIC = 0xcac4e001 };
@@ -57,7 +59,10 @@ struct cache {
 	uint32_t sweep_page;
 	uint32_t sweep_chunk;
 	uint64_t evicted[CACHE_CLASSES];
+	_Atomic uint32_t evicted_at; /* second in which it last saw some */
 	_Atomic uint64_t checked[CACHE_CLASSES]; /* items swept over */
+
+	struct pressure pressure;
 };
 
 static inline struct shard *
@@ -164,6 +169,21 @@ static inline bool
 door_cas_is(const struct cache *c, const struct item *it, uint64_t compare)
 {
 	return !c->no_cas && compare != 0 && it->cas == compare;
+}
+
+/* ------------------------------------------------------------ tell.c */
+
+/* What the sample (pressure.h) has to know, of hashes that are in it.  No lock
+ * is held.  counted: it was a get, not a touch alone. */
+void tell_hit(struct cache *, const struct cache_key *, unsigned class_id,
+    uint32_t nvalue, uint32_t deadline, uint32_t now, bool counted);
+void tell_stored(struct cache *, const struct cache_key *,
+    const struct cache_view *, uint32_t now);
+
+static inline bool
+door_samples(const struct cache *c, const struct cache_key *k)
+{
+	return __builtin_expect(pressure_samples(&c->pressure, k->hash), 0);
 }
 
 /* ------------------------------------------------------------ judge.c */

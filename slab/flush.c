@@ -13,6 +13,7 @@ flush_all(struct cache *c)
 		shard_flush(s);
 		lock_release(&s->lock);
 	}
+	pressure_flushed(&c->pressure);
 }
 
 void

@@ -146,6 +146,12 @@ miss(struct cache *c, struct shard *s, const struct cache_caller *w,
 	if (status == CACHE_NOT_FOUND)
 		v->death = death;
 	count_miss(w, want, death);
+	if (door_samples(c, k)) {
+		if (!want->no_bump && counts_as_get(want))
+			pressure_miss(&c->pressure, k->hash, w->now);
+		if (status == CACHE_FOUND)
+			tell_stored(c, k, v, w->now);
+	}
 	return status;
 }
 
@@ -178,10 +184,11 @@ is_plain(const struct cache_want *want)
  * any other. */
 __attribute__((always_inline)) static inline enum cache_status
 hit(struct cache *c, struct shard *s, const struct cache_caller *w,
-    struct item *it, handle h, const struct cache_want *want,
-    struct cache_view *v, bool plain)
+    const struct cache_key *k, struct item *it, handle h,
+    const struct cache_want *want, struct cache_view *v, bool plain)
 {
 	struct shard_place found = { .it = it, .h = h }, *place = &found;
+	uint32_t deadline;
 
 	if (plain)
 		door_show_some(s, it, h, v);
@@ -197,20 +204,24 @@ hit(struct cache *c, struct shard *s, const struct cache_caller *w,
 
 		lru_hit(&s->lru[v->class_id], &scene, place->h, place->it);
 	}
+	deadline = atomic_load_explicit(&it->deadline, memory_order_relaxed);
 	lock_release(&s->lock);
 	if (plain)
 		door_count_hit(w, v->class_id, v->queue);
 	else
 		count_hit(w, want, v);
+	if (door_samples(c, k) && (plain || !want->no_bump))
+		tell_hit(c, k, v->class_id, v->nvalue, deadline, w->now,
+		    plain || counts_as_get(want));
 	return CACHE_FOUND;
 }
 
 __attribute__((noinline)) static enum cache_status
 hit_wishing(struct cache *c, struct shard *s, const struct cache_caller *w,
-    struct item *it, handle h, const struct cache_want *want,
-    struct cache_view *v)
+    const struct cache_key *k, struct item *it, handle h,
+    const struct cache_want *want, struct cache_view *v)
 {
-	return hit(c, s, w, it, h, want, v, false);
+	return hit(c, s, w, k, it, h, want, v, false);
 }
 
 enum cache_status
@@ -229,6 +240,6 @@ cache_get(struct cache *c, const struct cache_caller *w,
 	if (h == 0 || shard_is_dead(s, it, w->now))
 		return miss(c, s, w, k, want, v);
 	if (!is_plain(want))
-		return hit_wishing(c, s, w, it, h, want, v);
-	return hit(c, s, w, it, h, want, v, true);
+		return hit_wishing(c, s, w, k, it, h, want, v);
+	return hit(c, s, w, k, it, h, want, v, true);
 }

@@ -188,6 +188,7 @@ link_item(struct cache *c, struct shard *s, const struct cache_caller *w,
 		view->cas = it->cas;
 		view->nvalue = it->nvalue;
 		view->class_id = (uint8_t)shard_class_of(s, h);
+		view->deadline = it->deadline;
 	}
 	return CACHE_STORED;
 }
@@ -428,8 +429,11 @@ large_store(struct cache *c, const struct cache_caller *w,
 	struct piece piece = { NULL, put->value, put->nvalue };
 	struct verdict v = { CACHE_STORED, false, 0 };
 	enum cache_status status = CACHE_STORED;
+	struct cache_view ours;
 	unsigned class_id;
 
+	if (view == NULL)
+		view = &ours;
 	if (mine == NULL && cache_is_large(k->nbytes, put->nvalue))
 		status = copy_in(c, w, k, put, &mine);
 	if (mine != NULL) {
@@ -455,5 +459,7 @@ large_store(struct cache *c, const struct cache_caller *w,
 		chain_unref(&c->slab, mine);
 	if (status != CACHE_FOUND)
 		judge_count(w, put, v, status, class_id);
+	if (door_samples(c, k) && status == CACHE_STORED)
+		tell_stored(c, k, view, w->now);
 	return status;
 }

@@ -161,6 +161,9 @@ read_item(struct cache *c, struct shard *s, const struct cache_caller *w,
 	queue = it->bits & ITEM_QUEUE;
 	lock_release(&s->lock);
 	door_count_hit(w, shard_class_of(s, h), queue);
+	if (door_samples(c, k))
+		tell_hit(c, k, shard_class_of(s, h), hit->nvalue,
+		    hit->deadline, w->now, true);
 	return CACHE_READ_HIT;
 }
 
@@ -174,6 +177,8 @@ search(struct cache *c, struct shard *s, const struct cache_caller *w,
 	if (h == 0) {
 		lock_release(&s->lock);
 		COUNT(w, get_misses);
+		if (door_samples(c, k))
+			pressure_miss(&c->pressure, k->hash, w->now);
 		return CACHE_READ_MISS;
 	}
 	if (is_plain(s, slab_at(&c->slab, h), k->nbytes, w->now))

@@ -70,6 +70,7 @@ store_under_lock(struct cache *c, struct shard *s,
 		view->cas = d.cas;
 		view->nvalue = d.nhead + d.ntail;
 		view->class_id = (uint8_t)shard_class_of(s, place.h);
+		view->deadline = d.deadline;
 	}
 	return status;
 }
@@ -81,8 +82,11 @@ store_with_care(struct cache *c, struct shard *s, const struct cache_caller *w,
 {
 	struct room room = { 0 };
 	enum cache_status status;
+	struct cache_view ours;
 	struct verdict v;
 
+	if (view == NULL)
+		view = &ours;
 	do {
 		status = store_under_lock(c, s, w, k, put, &room, &v, view);
 	} while (__builtin_expect(status == CACHE_NO_MEMORY, 0) &&
@@ -91,6 +95,8 @@ store_with_care(struct cache *c, struct shard *s, const struct cache_caller *w,
 	room_fini(c, &room);
 	if (status != CACHE_FOUND)
 		judge_count(w, put, v, status, class_id);
+	if (door_samples(c, k) && status == CACHE_STORED)
+		tell_stored(c, k, view, w->now);
 	return status;
 }
 
@@ -198,5 +204,10 @@ cache_store(struct cache *c, const struct cache_caller *w,
 		view->class_id = (uint8_t)class_id;
 	}
 	COUNT_CLASS(w, class_id, cmd_set);
+	if (door_samples(c, k))
+		tell_stored(c, k,
+		    &(struct cache_view){ .nvalue = put->nvalue,
+			.deadline = put->deadline,
+			.class_id = (uint8_t)class_id }, w->now);
 	return CACHE_STORED;
 }

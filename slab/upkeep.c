@@ -44,7 +44,7 @@ static bool
 balance(struct cache *c, uint32_t now)
 {
 	struct tails t = { 0 };
-	bool more = false;
+	bool more = false, evicting = false;
 
 	for (unsigned i = 0; i < c->nshards; i++) {
 		struct shard *s = &c->shards[i];
@@ -53,9 +53,14 @@ balance(struct cache *c, uint32_t now)
 		more |= balance_shard(s, now, &t);
 		lock_release(&s->lock);
 	}
-	for (unsigned k = 1; k <= c->slab.nclasses; k++)
+	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
+		evicting |= t.evicted[k] > c->evicted[k];
 		if (t.evicted[k] == c->evicted[k])
 			level_poll(c, k, t.ages[k], t.shards[k]);
+	}
+	if (evicting)
+		atomic_store_explicit(&c->evicted_at, now,
+		    memory_order_relaxed);
 	memcpy(c->evicted, t.evicted, sizeof(c->evicted));
 	return more;
 }

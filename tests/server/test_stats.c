@@ -236,6 +236,30 @@ START_TEST(groups_by_class)
 }
 END_TEST
 
+START_TEST(pressure)
+{
+	struct talk *t = talk_new(NULL);
+
+	ask(t, "stats pressure\r\n");
+	says(t, "evicting", "0");
+	says(t, "hurts", "0");
+	says(t, "gets", "0");
+	says(t, "hit_ratio", "0.0000");
+	ask(t, "set a 0 0 1\r\n1\r\nget a\r\nget b\r\nget a\r\nget a\r\n"
+	       "stats pressure\r\n");
+	says(t, "gets", "4");
+	says(t, "hit_ratio_half", "0.7500");
+	says(t, "hit_ratio", "0.7500");
+	says(t, "hit_ratio_twice", "0.7500");
+	says(t, "sample_gets", "4");
+	says(t, "sample_items", "1");
+	ask(t, "stats reset\r\nstats pressure\r\n");
+	says(t, "gets", "0");
+	says(t, "sample_gets", "0");
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(sizes)
 {
 	struct talk *t = talk_new("-o track_sizes");
@@ -388,6 +412,7 @@ stats_suite(void)
 	tcase_add_test(tc, conditions);
 	tcase_add_test(tc, settings_follow_commands);
 	tcase_add_test(tc, groups_by_class);
+	tcase_add_test(tc, pressure);
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, unknown_groups_and_extra_words);
 	tcase_add_test(tc, details_of_prefixes);

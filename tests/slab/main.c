@@ -9,6 +9,7 @@
 	X(index)                                                              \
 	X(lru)                                                                \
 	X(ghost)                                                              \
+	X(pressure)                                                           \
 	X(level)                                                              \
 	X(cache)                                                              \
 	X(meta_semantics)                                                     \
