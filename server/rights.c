@@ -4,20 +4,29 @@
 #include "proto/token.h"
 #include "server/command.h"
 
-static bool
-is_write(const struct request *req)
+/* gat, and mg that creates or touches, hand out values besides. */
+static unsigned
+rights_for(const struct request *req)
 {
-	if (req->op == OP_MG)
-		return req->meta.has & (META_BIT('N') | META_BIT('T'));
-	return COMMANDS[req->op].needs == NEEDS_WRITE;
+	switch (req->op) {
+	case OP_GAT:
+	case OP_GATS:
+		return USER_READ | USER_WRITE;
+	case OP_MG:
+		return req->meta.has & (META_BIT('N') | META_BIT('T')) ?
+		    USER_READ | USER_WRITE : USER_READ;
+	default:
+		return COMMANDS[req->op].needs == NEEDS_WRITE ? USER_WRITE :
+								USER_READ;
+	}
 }
 
 static enum status
 check_key(const struct user *user, const struct request *req)
 {
-	unsigned need = is_write(req) ? USER_WRITE : USER_READ;
+	unsigned need = rights_for(req);
 
-	if (!(user->rights & need))
+	if ((user->rights & need) != need)
 		return STATUS_DENIED;
 	if (user_covers(user, req->key, req->nkey))
 		return STATUS_FOUND;

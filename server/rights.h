@@ -3,8 +3,8 @@
  *
  *      op's needs    the user has
  *      OPEN          anything
- *      READ          read; mg that creates or touches: write
- *      WRITE         write
+ *      READ          read; mg that creates or touches: read and write
+ *      WRITE         write; gat, gats: read and write
  *      ADMIN         admin
  *
  * stats is open to readers, but for what shows keys, clients or settings, or

@@ -104,6 +104,15 @@ try_memfd(void)
 	return (long)syscall(SYS_memfd_create, "x", 0);
 }
 
+/* As libuv does from 1.45 on, for each loop. */
+static long
+try_io_uring(void)
+{
+	char params[120] = { 0 };
+
+	return (long)syscall(SYS_io_uring_setup, 64, params);
+}
+
 static long
 try_packet(void)
 {
@@ -243,6 +252,7 @@ static const struct {
 	{ "ptrace", try_ptrace, KILLED },
 	{ "setuid", try_setuid, KILLED },
 	{ "memfd_create", try_memfd, KILLED },
+	{ "io_uring_setup", try_io_uring, REFUSED },
 	{ "socket(AF_PACKET)", try_packet, REFUSED },
 	{ "socket(AF_INET)", try_inet, REFUSED },
 	{ "a file to write", try_write_file, REFUSED },

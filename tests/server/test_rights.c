@@ -60,6 +60,10 @@ START_TEST(reader_and_writer)
 	log_in(s.t, "writer");
 	talk_expect(s.t, "get k a:1\r\nmg k v\r\nincr k 1\r\n",
 	    DENIED DENIED "31\r\n");
+	/* A touch is no way to read. */
+	talk_expect(s.t, "gat 0 k\r\ngats 0 k\r\nmg k v T9\r\n"
+	    "mg k v N9\r\nmg new N9\r\ntouch k 0\r\n",
+	    DENIED DENIED DENIED DENIED DENIED "TOUCHED\r\n");
 	talk_expect(s.t, "stats\r\nshutdown\r\n", DENIED DENIED);
 	site_close(&s);
 }
