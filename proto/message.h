@@ -61,6 +61,7 @@
 	X(FLUSH_ALL, "flush_all", WORDS, ADMIN, flush_all)                    \
 	X(VERSION, "version", WORDS, OPEN, version)                           \
 	X(VERBOSITY, "verbosity", WORDS, ADMIN, verbosity)                    \
+	X(CONFIG, "config", WORDS, READ, config)                              \
 	X(QUIT, "quit", WORDS, OPEN, quit)                                    \
 	X(SHUTDOWN, "shutdown", WORDS, ADMIN, shutdown)                       \
 	X(STATS, "stats", WORDS, READ, stats)                                 \

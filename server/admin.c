@@ -124,6 +124,22 @@ cmd_verbosity(struct call *call, struct result *res)
 	res->status = STATUS_OK;
 }
 
+/* Auto discovery; without a list it is unknown, as to memcached. */
+void
+cmd_config(struct call *call, struct result *res)
+{
+	const struct word *words = call->req->words.at;
+	const char *cluster = call->host->server->cluster;
+
+	if (is_binary(call) || cluster == NULL)
+		res->status = STATUS_ERROR;
+	else if (words_count(call) == 3 && token_is(words[1], "get") &&
+	    token_is(words[2], "cluster"))
+		words_say(res, cluster);
+	else
+		words_say(res, "CLIENT_ERROR usage: config get cluster\r\n");
+}
+
 void
 cmd_quit(struct call *call, struct result *res)
 {

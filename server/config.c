@@ -624,6 +624,20 @@ read_suboption(struct reader *r, char *word)
 	    "-o takes", word);
 }
 
+/* The nodes of a cluster have commas between them, too. */
+static void
+rejoin(const char *word, char **rest)
+{
+	static const char cluster[] = "cluster=";
+
+	if (strncmp(word, cluster, sizeof(cluster) - 1) != 0)
+		return;
+	while (*rest != NULL && (*rest)[strcspn(*rest, ":=,")] == ':') {
+		(*rest)[-1] = ',';
+		(void)strsep(rest, ",");
+	}
+}
+
 static int
 read_extended(struct reader *r)
 {
@@ -632,9 +646,11 @@ read_extended(struct reader *r)
 
 	if (copy == NULL)
 		return complain(r, BAD_VALUE, "out of memory");
-	while (status == CONFIG_RUN && (word = strsep(&rest, ",")) != NULL)
+	while (status == CONFIG_RUN && (word = strsep(&rest, ",")) != NULL) {
+		rejoin(word, &rest);
 		if (*word != '\0')
 			status = read_suboption(r, word);
+	}
 	return status;
 }
 

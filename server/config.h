@@ -101,6 +101,9 @@ struct config {
 	unsigned unix_mask;	/* -a, the mode of the socket file */
 	bool ssl;		/* -Z */
 
+	const char *cluster;	/* -o, host:port,..., or NULL */
+	unsigned cluster_version; /* -o */
+
 	/* the process */
 	unsigned verbosity;	/* how many -v */
 	bool daemonize;		/* -d */

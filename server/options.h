@@ -192,6 +192,10 @@ O(0, "lru_crawler_sleep", "<us>", number, lru_crawler_sleep, 0, 1000000,      \
   "100", OWN_SWEEP, "pause of the crawler")                                   \
 O(0, "lru_crawler_tocrawl", "<num>", number, lru_crawler_tocrawl, 0,          \
   4294967295.0, "0", OWN_SWEEP, "items per run")                              \
+O(0, "cluster", "<host:port,...>", text, cluster, 0, 0, NULL, NULL,           \
+  "the nodes that config get cluster tells")                                  \
+O(0, "cluster_version", "<num>", number, cluster_version, 1, 4294967295.0,    \
+  "1", NULL, "the version of that list: higher than the last one's")          \
 G("statistics and logs")                                                      \
 O(0, "metrics", "<addr:port>", text, metrics, 0, 0, NULL, NULL,               \
   "serve /metrics (Prometheus) and /healthz by HTTP")                         \

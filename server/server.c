@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "server/auth.h"
+#include "server/cluster.h"
 #include "server/detail.h"
 #include "server/host.h"
 #include "server/runtime.h"
@@ -97,6 +98,15 @@ server_init(struct server *srv, const struct config *config, const char **why)
 			return -1;
 		}
 	}
+	if (config->cluster != NULL) {
+		srv->cluster = cluster_print(config, srv->why,
+		    sizeof(srv->why));
+		*why = srv->why;
+		if (srv->cluster == NULL) {
+			server_fini(srv);
+			return -1;
+		}
+	}
 	if (config->detail_enabled)
 		atomic_store(&srv->observing, OBSERVE_DETAIL);
 	host_random(&seed, sizeof(seed));
@@ -123,6 +133,8 @@ server_fini(struct server *srv)
 		runtime_free(&srv->runtime);
 	if (srv->auth != NULL)
 		auth_free(&srv->auth);
+	free(srv->cluster);
+	srv->cluster = NULL;
 	free(srv->conns);
 	free(srv->hosts);
 	srv->conns = NULL;

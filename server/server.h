@@ -72,6 +72,7 @@ struct server {
 	struct detail *detail; /* per-prefix counts */
 	struct watch *watch;   /* the watchers */
 	struct auth *auth;     /* NULL: nobody has to log in */
+	char *cluster;	       /* the reply to config get cluster, or NULL */
 	char why[SERVER_WHY_MAX]; /* server_init(): what it says, if long */
 	/* any thread, relaxed */
 	_Atomic unsigned observing; /* enum observing */

@@ -291,14 +291,25 @@ class Health(Solo):
 
     def test_a_full_one_lives(self):
         s = self.start(["-c", "1"])
-        until(lambda: s.stats()["curr_connections"] == "1", "others left")
-        c = self.connect(s)
-        c.ask(b"mn\r\n")
+
+        def alone():
+            c = s.connect()
+            if c.ask(b"mn\r\n") == b"MN\r\n":
+                return c
+            c.close()
+        c = until(alone, "others left")
+        self.addCleanup(c.close)
         self.assertEqual(self.check("-p", str(s.port))[0], 0)
 
     def test_a_stopped_one_does_not(self):
         s = self.start()
         s.signal(signal.SIGSTOP)
+
+        def stands():
+            tasks = os.listdir("/proc/%d/task" % s.pid)
+            return all(open("/proc/%s/stat" % t).read().rsplit(")", 1)[1]
+                       .split()[0] == "T" for t in tasks)
+        until(stands, "all its threads stop")
         try:
             status, text = self.check("-p", str(s.port))
             self.assertEqual(status, 1)

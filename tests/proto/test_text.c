@@ -241,6 +241,7 @@ static const struct row others[] = {
 	{ "stats\r\n", "STATS\n" },
 	{ "stats noreply\r\n", "STATS noreply\n" },
 	{ "stats cachedump 1 0\r\n", "STATS cachedump 1 0\n" },
+	{ "config get cluster\r\n", "CONFIG get cluster\n" },
 	{ "quit\r\n", "QUIT\n" },
 	{ "quit now\r\n", "QUIT now\n" },
 	{ "shutdown graceful\r\n", "SHUTDOWN graceful\n" },

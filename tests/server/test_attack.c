@@ -116,6 +116,7 @@ static const struct {
 	{ "watch connevents\r\n", DENIED, A },
 	{ "extstore item_size 1\r\n", DENIED, A },
 	{ "refresh_certs\r\n", DENIED, A },
+	{ "config get cluster\r\n", "ERROR\r\n", O },
 	{ "stats\r\n", NULL, R },
 	{ "stats items\r\n", NULL, R },
 	{ "stats slabs\r\n", NULL, R },
