@@ -32,7 +32,8 @@ RUN_PACKAGES   := gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
 CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
 	python3-pymemcache python3-pylibmc php-cli php-memcached perl \
 	libcache-memcached-fast-perl libcache-memcached-perl \
-	munin-plugins-extra collectd-core netcat-openbsd telnet
+	munin-plugins-extra collectd-core netcat-openbsd telnet \
+	python3-django libyaml-0-2 libpcre2-8-0 libssl3
 FUZZ_PACKAGES  := $(RUN_PACKAGES) clang
 FORMAT_PACKAGES := clang-format
 DEB_PACKAGES   := $(RUN_PACKAGES) dpkg-dev binutils xz-utils
@@ -71,14 +72,18 @@ if ! { $$sudo $$apt || \
 fi
 endef
 
-# memcached-tool is in a package with a server, which would be started: that
-# one is unpacked in build/.  Without a network the tool's tests are skipped.
-TOOL := usr/share/memcached/scripts/memcached-tool
-define unpack_tool
+# memcached-tool, nginx and nutcracker are in packages that would start a
+# server: these are unpacked in build/.  Without a network their tests are
+# skipped.
+TOOLS := memcached:usr/share/memcached/scripts/memcached-tool \
+	nginx:usr/sbin/nginx nutcracker:usr/sbin/nutcracker
+define unpack_tools
 @mkdir -p build/tools; \
-[ -e /$(TOOL) ] || [ -e build/tools/$(TOOL) ] || { cd build/tools && \
-	apt-get download memcached && dpkg-deb -x memcached_*.deb .; } \
-	>build/tools/log 2>&1 </dev/null || :
+for t in $(TOOLS); do \
+	p=$${t%%:*} f=$${t#*:}; \
+	[ -e /$$f ] || [ -e build/tools/$$f ] || ( cd build/tools && \
+		apt-get download $$p && dpkg-deb -x $${p}_*.deb . ); \
+done >build/tools/log 2>&1 </dev/null || :
 endef
 
 # ------------------------------------------------------------------- flags
@@ -195,7 +200,7 @@ run: # build, then serve on 127.0.0.1:11211 (options: ARGS="-m 1024")
 
 check: # build and run all tests; the last line has the sum
 	$(call need,$(CHECK_PACKAGES),check)
-	$(unpack_tool)
+	$(unpack_tools)
 	@$(MAKE) all $(B)/libserver.a $(B)/bench/load units replays
 	@sh tests/check.sh
 

@@ -170,7 +170,8 @@ class Twemproxy(Ring):
                               "   - 127.0.0.1:%d:1 n%d\n" % (n.port, i)
                               for i, n in enumerate(nodes))))
                 self.run_beside([tool("nutcracker"), "-c", self.path("conf"),
-                                 "-a", "127.0.0.1", "-s", str(stats)], port)
+                                 "-a", "127.0.0.1", "-s", str(stats),
+                                 "-o", self.path("proxy.log")], port)
             return Plain(port)
         self.storm(client)
 
