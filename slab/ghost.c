@@ -59,6 +59,13 @@ ghosts_add(struct ghosts *g, uint64_t hash, uint64_t items)
 	b->tag[0] = index_tag(hash);
 }
 
+void
+ghosts_foresee(const struct ghosts *g, uint64_t hash)
+{
+	if (g->n != 0)
+		__builtin_prefetch(bucket_of(g, hash), 1);
+}
+
 bool
 ghosts_take(struct ghosts *g, uint64_t hash)
 {

@@ -47,6 +47,8 @@ void ghosts_init(struct ghosts *, struct ghost_bucket *, uint32_t nmax,
 void ghosts_add(struct ghosts *, uint64_t hash, uint64_t items);
 
 /* Was it there?  It is forgotten then. */
+/* Has memory fetch what ghosts_add() of it will touch. */
+void ghosts_foresee(const struct ghosts *, uint64_t hash);
 bool ghosts_take(struct ghosts *, uint64_t hash);
 
 /* Aborts unless each bucket is filled from the front, and no other is used. */

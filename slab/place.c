@@ -85,6 +85,8 @@ place_small(struct cache *c, struct shard *s, const struct cache_key *k,
 		place_rewrite(s, old->it, old->h, class_id, d, now);
 		return CACHE_STORED;
 	}
+	if (old->it == NULL)
+		ghosts_foresee(&s->ghosts, k->hash);
 	h = get_chunk(c, s, k, old, class_id, room, now);
 	if (h == 0) {
 		room->class_id = class_id;

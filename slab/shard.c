@@ -229,12 +229,38 @@ shard_count_end(struct shard *s, unsigned class_id, struct item *it,
 		shard_show(it, class_id, slot);
 }
 
+/*
+ * What is at the tails now goes next: until it is this shard's turn again,
+ * memory can fetch what that will touch.  The tails themselves are here, for
+ * they were made the last ones just now.
+ */
+static void
+foresee(const struct shard *s, const struct lru *l, unsigned queue)
+{
+	handle h = l->queues[queue].oldest, hot = l->queues[CACHE_HOT].oldest;
+	const struct item *it;
+	uint64_t hash;
+
+	if (hot != 0) {
+		it = slab_at(s->slab, hot);
+		__builtin_prefetch(slab_at(s->slab, it->newer), 1);
+	}
+	if (h == 0)
+		return;
+	it = slab_at(s->slab, h);
+	__builtin_prefetch(slab_at(s->slab, it->newer), 1);
+	hash = shard_hash_at(s, h);
+	__builtin_prefetch(index_bucket(&s->index, hash), 1);
+	ghosts_foresee(&s->ghosts, hash);
+}
+
 handle
 shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 {
 	struct lru *l = &s->lru[class_id];
 	struct lru_scene scene = shard_scene(s, now);
 	struct shard_place place;
+	unsigned queue;
 	uint64_t hash;
 	bool found;
 
@@ -243,6 +269,7 @@ shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 	if (place.h == 0)
 		return 0;
 	place.it = slab_at(s->slab, place.h);
+	queue = place.it->bits & ITEM_QUEUE;
 	hash = shard_hash_at(s, place.h);
 	found = probe_for(s, hash, &place);
 	assert(found);
@@ -267,6 +294,7 @@ shard_evict(struct shard *s, unsigned class_id, uint32_t now, handle keep)
 	}
 	atomic_store_explicit(&place.it->state, ITEM_RESERVED,
 	    memory_order_relaxed);
+	foresee(s, l, queue);
 	return place.h;
 }
 
