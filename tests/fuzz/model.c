@@ -118,25 +118,13 @@ struct terms {
 };
 
 static void
-set_value(const struct order *o, struct bytes *b)
-{
-	char byte = o->fill;
-
-	if (o->value != NULL)
-		bytes_add(b, o->value, o->nvalue);
-	else
-		for (uint32_t i = 0; i < o->nvalue; i++)
-			bytes_add(b, &byte, 1);
-}
-
-static void
 join(const struct order *o, struct entry *e, bool append)
 {
 	struct bytes all = { 0 };
 
 	if (append)
 		bytes_add(&all, e->value.at, e->value.n);
-	set_value(o, &all);
+	order_value(o, &all);
 	if (!append)
 		bytes_add(&all, e->value.at, e->value.n);
 	free(e->value.at);
@@ -194,7 +182,7 @@ do_store(struct model *m, const struct order *o, const struct terms *t)
 	e->flags = t->flags;
 	e->base64 = t->base64;
 	e->value.n = 0;
-	set_value(o, &e->value);
+	order_value(o, &e->value);
 	return STORED;
 }
 

@@ -83,6 +83,7 @@ order_flag(const struct order *o, char letter)
 const char *order_key(unsigned key);
 const char *order_key64(unsigned key); /* in base64 */
 void order_say(const struct order *, struct bytes *);
+void order_value(const struct order *, struct bytes *);
 
 struct entry {
 	bool there, fetched, stale, win_sent, base64;

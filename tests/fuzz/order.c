@@ -56,8 +56,8 @@ order_key64(unsigned key)
 	return KEYS[key][1];
 }
 
-static void
-add_value(const struct order *o, struct bytes *b)
+void
+order_value(const struct order *o, struct bytes *b)
 {
 	char block[1000];
 	uint32_t left = o->nvalue;
@@ -101,7 +101,7 @@ say_text(const struct order *o, struct bytes *b)
 		bytes_print(b, " %lld", (long long)o->exptime);
 	bytes_print(b, "%s\r\n", noreply(o));
 	if (o->kind >= SET && o->kind <= CAS) {
-		add_value(o, b);
+		order_value(o, b);
 		bytes_add(b, "\r\n", 2);
 	}
 }
@@ -126,7 +126,7 @@ say_meta(const struct order *o, struct bytes *b)
 	}
 	bytes_add(b, "\r\n", 2);
 	if (o->kind == MS) {
-		add_value(o, b);
+		order_value(o, b);
 		bytes_add(b, "\r\n", 2);
 	}
 }
@@ -223,7 +223,7 @@ say_binary(const struct order *o, struct bytes *b)
 	bytes_add(b, extras, nextras);
 	bytes_add(b, key, strlen(key));
 	if (stores)
-		add_value(o, b);
+		order_value(o, b);
 }
 
 void
