@@ -194,6 +194,8 @@ class Server:
         self.env = dict(os.environ)
         self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        self.env.setdefault("TSAN_OPTIONS", "suppressions=%s" %
+                            (ROOT / "tests" / "e2e" / "tsan.supp"))
         for k, v in (env or {}).items():
             self.env[k] = v.replace("{DIR}", self.dir)
         self.out = open(os.path.join(self.dir, "output"), "w+b")

@@ -305,10 +305,13 @@ class Health(Solo):
         s = self.start()
         s.signal(signal.SIGSTOP)
 
+        def state(task):
+            with open("/proc/%s/stat" % task) as f:
+                return f.read().rsplit(")", 1)[1].split()[0]
+
         def stands():
-            tasks = os.listdir("/proc/%d/task" % s.pid)
-            return all(open("/proc/%s/stat" % t).read().rsplit(")", 1)[1]
-                       .split()[0] == "T" for t in tasks)
+            return {state(t) for t in os.listdir("/proc/%d/task" % s.pid)} \
+                == {"T"}
         until(stands, "all its threads stop")
         try:
             status, text = self.check("-p", str(s.port))
