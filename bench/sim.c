@@ -14,21 +14,24 @@
  * --fill stores items of 16-byte keys, twice as many bytes as there is memory,
  * and says how many are held, and what the process takes for it.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench/options.h"
 #include "slab/cache.h"
 
 enum {
-	UPKEEP_MS = 1000, /* as in the server */
+	UPKEEP_MS = 1000, /* as in the server: when a second begins */
 	UPKEEP_BUSY_MS = 4,
 	START = 2,
 	KEY_LEAST = 10,
 	VALUE_MOST = 1 << 20,
 	DECILES = 10,
+	DEAD_MS = 337,
 };
 
 struct record {
@@ -42,7 +45,7 @@ struct options {
 	unsigned copies;
 	double growth;
 	uint64_t seed;
-	bool classes, deciles, check, pressure;
+	bool classes, deciles, check, pressure, dead;
 };
 
 struct run {
@@ -50,6 +53,12 @@ struct run {
 	struct cache_tally tally;
 	struct cache_caller caller;
 	double upkeep_ms; /* when it is due */
+	bool count_dead;
+	double dead_ms;	  /* when they are next counted */
+	double dead_most, dead_sum; /* shares of all items */
+	uint64_t dead_evicted;
+	unsigned dead_counts;
+	double upkeep_s, upkeep_longest; /* processor time */
 	uint64_t gets, hits, get_bytes, hit_bytes, failed;
 	uint64_t of_decile[DECILES], hits_of_decile[DECILES];
 };
@@ -135,17 +144,68 @@ request(struct run *r, const struct cache_key *k, const struct record *rec,
 	store(r, k, rec->nvalue, deadline);
 }
 
+static double
+processor_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The greatest part of the items that was dead while live ones went; from the
+ * first eviction on. */
+static void
+count_dead(struct run *r, double ms)
+{
+	static struct cache_listed list[1024];
+	uint64_t place = 0, live = 0;
+	struct cache_stats s;
+	double share;
+
+	if (!r->count_dead || ms < r->dead_ms)
+		return;
+	r->dead_ms = ms + DEAD_MS;
+	cache_stats(r->cache, r->caller.now, &s);
+	if (s.sum.evicted == r->dead_evicted)
+		return;
+	r->dead_evicted = s.sum.evicted;
+	while (place != UINT64_MAX)
+		live += cache_walk(r->cache, r->caller.now, &place, list, 1024);
+	share = (double)(s.items - live) / (double)s.items;
+	if (share > r->dead_most)
+		r->dead_most = share;
+	r->dead_sum += share;
+	r->dead_counts++;
+}
+
+static bool
+timed_upkeep(struct run *r)
+{
+	double before = processor_time(), took;
+	bool more = cache_upkeep(r->cache, r->caller.now);
+
+	took = processor_time() - before;
+	r->upkeep_s += took;
+	if (took > r->upkeep_longest)
+		r->upkeep_longest = took;
+	return more;
+}
+
 /* Upkeep as the server's timer would call it until ms. */
 static void
 pass_time(struct run *r, double ms)
 {
 	while (r->upkeep_ms <= ms) {
 		r->caller.now = START + (uint32_t)(r->upkeep_ms / 1000);
-		r->upkeep_ms += cache_upkeep(r->cache, r->caller.now) ?
-		    UPKEEP_BUSY_MS :
-		    UPKEEP_MS;
+		count_dead(r, r->upkeep_ms);
+		if (timed_upkeep(r))
+			r->upkeep_ms += UPKEEP_BUSY_MS;
+		else
+			r->upkeep_ms = (floor(r->upkeep_ms / 1000) + 1) * 1000;
 	}
 	r->caller.now = START + (uint32_t)(ms / 1000);
+	count_dead(r, ms);
 }
 
 static struct record *
@@ -279,6 +339,12 @@ report(struct run *r, const struct options *o, double before_mb)
 	cache_stats(r->cache, r->caller.now, &s);
 	if (o->classes)
 		show_classes(r);
+	if (o->dead)
+		printf("dead: most %.4f, mean %.4f of items;  upkeep %.3f s, "
+		       "longest %.3f ms\n",
+		    r->dead_most,
+		    r->dead_counts ? r->dead_sum / r->dead_counts : 0,
+		    r->upkeep_s, r->upkeep_longest * 1000);
 	if (o->pressure)
 		show_pressure(r);
 	for (unsigned d = 0; o->deciles && d < DECILES; d++)
@@ -338,6 +404,8 @@ main(int argc, char **argv)
 		    "of the trace, show their miss ratios" },
 		{ "--pressure", NULL, OPTION_FLAG, &o.pressure, NULL,
 		    "show what the cache says of other sizes" },
+		{ "--dead", NULL, OPTION_FLAG, &o.dead, NULL,
+		    "show how many were dead while live ones were evicted" },
 		{ "--check", NULL, OPTION_FLAG, &o.check, NULL,
 		    "the cache's consistency at the end" },
 		{ NULL, NULL, OPTION_FLAG, NULL, NULL, NULL },
@@ -360,6 +428,7 @@ main(int argc, char **argv)
 		fail(why);
 	r.caller = (struct cache_caller){ .now = START, .tally = &r.tally };
 	r.upkeep_ms = UPKEEP_MS;
+	r.count_dead = o.dead;
 	if (o.trace != NULL)
 		replay(&r, &o);
 	else

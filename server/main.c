@@ -49,10 +49,13 @@ static void
 on_upkeep(uv_timer_t *timer)
 {
 	struct program *p = timer->data;
-	uint32_t now = server_now(&p->server, uv_now(&p->loop));
-	bool more = cache_upkeep(p->server.cache, now);
+	uint64_t ms = uv_now(&p->loop);
+	bool more = cache_upkeep(p->server.cache, server_now(&p->server, ms));
 
-	uv_timer_start(timer, on_upkeep, more ? UPKEEP_BUSY_MS : UPKEEP_MS, 0);
+	/* When a second begins, much dies at once. */
+	ms = (ms - p->server.start_ms) % UPKEEP_MS;
+	uv_timer_start(timer, on_upkeep, more ? UPKEEP_BUSY_MS : UPKEEP_MS - ms,
+	    0);
 }
 
 /* Nothing but the handles of the main loop keeps it running: closing them

@@ -58,6 +58,9 @@ struct cache {
 	/* of cache_upkeep(), one thread at a time */
 	uint32_t sweep_page;
 	uint32_t sweep_chunk;
+	uint32_t sweep_left; /* pages of this round */
+	uint64_t sweep_found, sweep_checked; /* of it: dead, and all */
+	bool sweep_urgent;
 	uint64_t evicted[CACHE_CLASSES];
 	_Atomic uint32_t evicted_at; /* second in which it last saw some */
 	_Atomic uint64_t checked[CACHE_CLASSES]; /* items swept over */

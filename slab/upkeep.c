@@ -8,6 +8,9 @@ enum {
 	SWEEP_PAGES = 512,   /* looked through per call */
 	SWEEP_FOUND = 4096,  /* dead items removed per call */
 	SHRINK_PAGES = 16,
+	URGENT_PAGES = 2048, /* ... and when the dead must be found soon */
+	MUCH = 256,	     /* one dead in so many */
+	LATELY = 2,	     /* seconds */
 	MANY = 256, /* so many dead: come again soon */
 };
 
@@ -138,27 +141,54 @@ sweep_page(struct cache *c, uint32_t now, unsigned max)
 			    now);
 	}
 	c->sweep_chunk = found == max ? i : 0;
+	c->sweep_checked += checked;
 	atomic_fetch_add_explicit(&c->checked[k], checked,
 	    memory_order_relaxed);
 	return found;
 }
 
+/* Live items are evicted, and of all that the last round looked at more than
+ * one in so many was dead? */
+static bool
+is_urgent(struct cache *c, uint32_t now)
+{
+	uint32_t at = atomic_load_explicit(&c->evicted_at,
+	    memory_order_relaxed);
+
+	return at != 0 && now - at <= LATELY &&
+	    c->sweep_found * MUCH > c->sweep_checked;
+}
+
+/*
+ * Dead are many at a time: those of one second.  While they are so many that
+ * live items should not go for want of their room, all memory is looked
+ * through at the beginning of each second; else a part of it.
+ */
 static bool
 sweep(struct cache *c, uint32_t now)
 {
 	uint32_t touched = atomic_load_explicit(&c->slab.arena.touched,
 	    memory_order_relaxed);
+	uint32_t most = c->sweep_urgent ? URGENT_PAGES : SWEEP_PAGES;
 	unsigned found = 0;
 
-	for (unsigned n = 0; n < SWEEP_PAGES && n < touched; n++) {
+	if (c->sweep_left == 0) {
+		c->sweep_left = touched;
+		c->sweep_found = c->sweep_checked = 0;
+	}
+	for (uint32_t n = 0; n < most && c->sweep_left > 0; n++) {
 		if (c->sweep_page >= touched)
 			c->sweep_page = 0;
 		found += sweep_page(c, now, SWEEP_FOUND - found);
 		if (found == SWEEP_FOUND)
-			return true;
+			break;
 		c->sweep_page++;
+		c->sweep_left--;
 	}
-	return found >= MANY;
+	c->sweep_found += found;
+	if (c->sweep_left == 0)
+		c->sweep_urgent = is_urgent(c, now);
+	return found >= MANY || (c->sweep_urgent && c->sweep_left > 0);
 }
 
 /* ------------------------------------------------------------ the step */

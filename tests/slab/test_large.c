@@ -493,6 +493,80 @@ START_TEST(small_and_large_replace_each_other)
 }
 END_TEST
 
+/*
+ * An hour of traffic into a full cache: small items all the time, and each
+ * second three of one to eight megabytes, of which one is being read while
+ * the next comes.  None is refused, and none goes while there is memory.
+ */
+START_TEST(an_hour_of_large_items)
+{
+	static char bytes[2000];
+	struct cache_put p = { .value = bytes };
+	struct cache_item *held = NULL;
+	uint64_t state = 88172645463325252u;
+	char name[24];
+
+	cache_free(&c);
+	open_with(&(struct cache_config){ .memory_limit = 64 * MB,
+	    .item_max = 8 * MB, .seed = 1 });
+	for (unsigned n = 0; n < 3600 * 100; n++) {
+		struct cache_key k;
+
+		snprintf(name, sizeof(name), "key%u",
+		    (unsigned)(rnd(&state) % 300000));
+		k = key(name);
+		p.nvalue = (uint32_t)(rnd(&state) % sizeof(bytes));
+		must(cache_store(c, &w, &k, &p, NULL) == CACHE_STORED);
+		if (n % 100 == 0)
+			cache_upkeep(c, ++w.now);
+		if (n % 33 != 0)
+			continue;
+		if (held != NULL)
+			cache_unpin(c, &held);
+		snprintf(name, sizeof(name), "large%u",
+		    (unsigned)(rnd(&state) % 40));
+		must(commit(name, reserve(name, (uint32_t)(MB +
+			rnd(&state) % (7 * MB - 1000))),
+			(struct cache_put){ 0 }) == CACHE_STORED);
+		held = pin(name);
+	}
+	cache_unpin(c, &held);
+	ck_assert_uint_eq(ONE(store_no_memory), 0);
+}
+END_TEST
+
+/* Of whatever size: when the first one goes all of memory is in use. */
+START_TEST(nothing_goes_while_there_is_memory)
+{
+	static char bytes[300000];
+	struct cache_put p = { .value = bytes };
+	uint64_t state = 88172645463325252u;
+	uint64_t free_before = 0;
+	struct cache_stats s = { 0 };
+
+	for (unsigned n = 0;; n++) {
+		char name[24];
+		struct cache_key k;
+
+		snprintf(name, sizeof(name), "key%u", n);
+		k = key(name);
+		p.nvalue = (uint32_t)(rnd(&state) %
+		    (n % 50 == 0 ? sizeof(bytes) : 3000));
+		free_before = s.pages_free;
+		must(cache_store(c, &w, &k, &p, NULL) == CACHE_STORED);
+		if (n % 100 == 0)
+			cache_upkeep(c, ++w.now);
+		cache_stats(c, w.now, &s);
+		if (s.sum.evicted > 0)
+			break;
+		must(n < 100000);
+	}
+	/* what came last may have needed five */
+	ck_assert_uint_lt(free_before, 5);
+	ck_assert_uint_gt(s.bytes, 4 * MB);
+}
+END_TEST
+
 Suite *
 large_suite(void)
 {
@@ -519,6 +593,9 @@ large_suite(void)
 	tcase_add_test(t, marks_of_large_items);
 	tcase_add_test(t, large_values_are_no_numbers);
 	tcase_add_test(t, small_and_large_replace_each_other);
+	tcase_add_test(t, an_hour_of_large_items);
+	tcase_add_test(t, nothing_goes_while_there_is_memory);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
 }

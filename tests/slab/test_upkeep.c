@@ -516,6 +516,43 @@ START_TEST(listing_bears_what_goes_meanwhile)
 }
 END_TEST
 
+/* Items of nearly a page, one in ten short-lived, in more memory than a step
+ * of the sweep is for: what dies in a second goes when it begins. */
+START_TEST(the_dead_go_before_the_living)
+{
+	static char bytes[60000];
+	struct cache_put p = { .value = bytes, .nvalue = sizeof(bytes) };
+	struct cache_listed *list = malloc(1024 * sizeof(*list));
+	unsigned n = 0;
+
+	cache_free(&c);
+	open_with(&(struct cache_config){ .memory_limit = 48 * MB, .seed = 1 });
+	for (unsigned second = 0; second < 60; second++) {
+		uint64_t place = 0, live = 0;
+		struct cache_stats s;
+
+		for (unsigned i = 0; i < 60; i++, n++) {
+			char name[16];
+			struct cache_key k;
+
+			snprintf(name, sizeof(name), "key%u", n);
+			k = key(name);
+			p.deadline = n % 10 == 0 ? w.now + 8 : 0;
+			must(cache_store(c, &w, &k, &p, NULL) == CACHE_STORED);
+		}
+		w.now++;
+		for (unsigned i = 0; i < 100 && cache_upkeep(c, w.now); i++)
+			;
+		while (place != UINT64_MAX)
+			live += cache_walk(c, w.now, &place, list, 1024);
+		cache_stats(c, w.now, &s);
+		must(second < 30 || s.sum.evicted > 0);
+		must(second < 30 || s.items == live);
+	}
+	free(list);
+}
+END_TEST
+
 Suite *
 upkeep_suite(void)
 {
@@ -543,6 +580,7 @@ upkeep_suite(void)
 	tcase_add_test(t, the_walk_sees_what_stays);
 	tcase_add_test(t, classes_are_listed_newest_first);
 	tcase_add_test(t, listing_bears_what_goes_meanwhile);
+	tcase_add_test(t, the_dead_go_before_the_living);
 	suite_add_tcase(s, t);
 	return s;
 }
