@@ -359,16 +359,49 @@ now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The user of that name at that address, as a peer; 0: nobody. */
+static uint64_t
+user_peer(const struct auth *a, uint64_t peer, const char *name, size_t n)
+{
+	char who[sizeof(peer) + USERS_NAME_MAX];
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint64_t user;
+
+	if (peer == 0 || name == NULL || n > USERS_NAME_MAX)
+		return 0;
+	memcpy(who, &peer, sizeof(peer));
+	memcpy(who + sizeof(peer), name, n);
+	crypto_shorthash(hash, (const uint8_t *)who, sizeof(peer) + n,
+	    a->peer_key);
+	memcpy(&user, hash, sizeof(user));
+	return user | 1;
+}
+
 uint64_t
 attempt_wait(struct attempt *a)
 {
-	return throttle_ask(a->auth->throttle, a->peer, now_ms());
+	struct throttle *t = a->auth->throttle;
+	uint64_t user = user_peer(a->auth, a->peer, a->name, a->nname);
+	uint64_t now = now_ms();
+
+	return throttle_ask(t, throttle_knows(t, user, now) ? user : a->peer,
+	    now);
 }
 
 void
-auth_failed(struct auth *a, uint64_t peer)
+auth_failed(struct auth *a, uint64_t peer, const char *name, size_t n)
 {
-	throttle_failed(a->throttle, peer, now_ms());
+	uint64_t user = user_peer(a, peer, name, n), now = now_ms();
+
+	throttle_failed(a->throttle, peer, now);
+	if (throttle_knows(a->throttle, user, now))
+		throttle_failed(a->throttle, user, now);
+}
+
+void
+auth_succeeded(struct auth *a, uint64_t peer, const char *name, size_t n)
+{
+	throttle_welcome(a->throttle, user_peer(a, peer, name, n), now_ms());
 }
 
 bool

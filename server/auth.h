@@ -94,8 +94,9 @@ void attempt_work(struct attempt *);
 
 /* How long it has to wait for its turn; see throttle_ask(). */
 uint64_t attempt_wait(struct attempt *);
-/* Whoever it was has failed. */
-void auth_failed(struct auth *, uint64_t peer);
+/* Whoever it was has failed, or not; name: who it said it was, or NULL. */
+void auth_failed(struct auth *, uint64_t peer, const char *name, size_t n);
+void auth_succeeded(struct auth *, uint64_t peer, const char *name, size_t n);
 
 /* One of those that may run at once: true, until auth_end(). */
 enum { AUTH_AT_ONCE = 2 };

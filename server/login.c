@@ -80,13 +80,25 @@ end_dialogue(struct login *l)
 	l->dialogue = NULL;
 }
 
+/* What failed was the dialogue, if there is one. */
+static void
+tell_failed(const struct login *l)
+{
+	const struct dialogue *d = l->dialogue;
+
+	if (d != NULL)
+		auth_failed(l->auth, l->peer, d->scram.name, d->scram.nname);
+	else
+		auth_failed(l->auth, l->peer, NULL, 0);
+}
+
 /* Whoever asks for challenges and leaves them has guessed, or kept hashers
  * busy. */
 static void
 abandon_dialogue(struct login *l)
 {
 	if (l->dialogue != NULL)
-		auth_failed(l->auth, l->peer);
+		tell_failed(l);
 	end_dialogue(l);
 }
 
@@ -348,10 +360,10 @@ static enum login_verdict
 fail(struct login *l, struct host *h, const struct request *req)
 {
 	l->invited = 0;
+	tell_failed(l);
 	end_dialogue(l);
 	withdraw(l);
 	count(h, false);
-	auth_failed(l->auth, l->peer);
 	answer_status(h, req, STATUS_AUTH_FAILURE);
 	return LOGIN_DONE;
 }
@@ -445,6 +457,8 @@ step_scram(struct login *l, struct host *h, const struct request *req)
 		if (req->nvalue > 0)
 			return fail(l, h, req);
 		let_in(l, &d->users, d->claim.user);
+		auth_succeeded(l->auth, l->peer, d->scram.name,
+		    d->scram.nname);
 		end_dialogue(l);
 		count(h, true);
 		answer_text(h, req, STATUS_TEXT, "Authenticated", 13);
@@ -604,8 +618,10 @@ login_finish(struct login *l, struct host *h, struct attempt *a)
 	if (!scram) {
 		count(h, a->good);
 		/* Nobody has looked at what was refused. */
-		if (!a->good && !a->refused)
-			auth_failed(l->auth, l->peer);
+		if (a->good)
+			auth_succeeded(l->auth, l->peer, a->name, a->nname);
+		else if (!a->refused)
+			auth_failed(l->auth, l->peer, a->name, a->nname);
 	}
 	if (l->in_text)
 		finish_text(l, h, a);

@@ -16,6 +16,7 @@ struct slot {
 	uint64_t since; /* ms; failures are counted down from here */
 	uint64_t turn;	/* ms; the last one given away */
 	uint32_t failures;
+	bool welcome; /* was right once */
 };
 
 struct throttle {
@@ -55,6 +56,12 @@ forget(struct slot *s, uint64_t now)
 	}
 }
 
+static uint32_t
+worth(const struct slot *s)
+{
+	return 2 * s->failures + s->welcome;
+}
+
 /* The peer's slot, or the one that is missed least; NULL: it has none. */
 static struct slot *
 find(struct throttle *t, uint64_t peer, uint64_t now, struct slot **least)
@@ -66,7 +73,7 @@ find(struct throttle *t, uint64_t peer, uint64_t now, struct slot **least)
 		forget(&set[i], now);
 		if (set[i].peer == peer)
 			return &set[i];
-		if (set[i].failures < (*least)->failures)
+		if (worth(&set[i]) < worth(*least))
 			*least = &set[i];
 	}
 	return NULL;
@@ -109,20 +116,51 @@ throttle_ask(struct throttle *t, uint64_t peer, uint64_t now)
 	return wait;
 }
 
+/* The peer's slot, a new one if need be. */
+static struct slot *
+take(struct throttle *t, uint64_t peer, uint64_t now)
+{
+	struct slot *least, *s = find(t, peer, now, &least);
+
+	if (s != NULL)
+		return s;
+	*least = (struct slot){ .peer = peer, .since = now };
+	return least;
+}
+
 void
 throttle_failed(struct throttle *t, uint64_t peer, uint64_t now)
 {
-	struct slot *s, *least;
+	struct slot *s;
 
 	if (peer == 0)
 		return;
 	pthread_mutex_lock(&t->lock);
-	s = find(t, peer, now, &least);
-	if (s == NULL) {
-		s = least;
-		*s = (struct slot){ .peer = peer, .since = now };
-	}
+	s = take(t, peer, now);
 	if (s->failures < FAILURES_MOST)
 		s->failures++;
 	pthread_mutex_unlock(&t->lock);
+}
+
+void
+throttle_welcome(struct throttle *t, uint64_t peer, uint64_t now)
+{
+	if (peer == 0)
+		return;
+	pthread_mutex_lock(&t->lock);
+	take(t, peer, now)->welcome = true;
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool
+throttle_knows(struct throttle *t, uint64_t peer, uint64_t now)
+{
+	struct slot *s, *least;
+	bool welcome;
+
+	pthread_mutex_lock(&t->lock);
+	s = find(t, peer, now, &least);
+	welcome = peer != 0 && s != NULL && s->welcome;
+	pthread_mutex_unlock(&t->lock);
+	return welcome;
 }

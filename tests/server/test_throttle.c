@@ -56,6 +56,27 @@ START_TEST(a_crowd_is_refused)
 }
 END_TEST
 
+START_TEST(the_welcome_have_their_own_turns)
+{
+	struct throttle *t = throttle_new();
+
+	throttle_welcome(t, 5, START);
+	ck_assert(throttle_knows(t, 5, START));
+	ck_assert(!throttle_knows(t, 6, START));
+	ck_assert(!throttle_knows(t, 0, START));
+	/* Who fails once in the same set takes the empty places. */
+	for (uint64_t i = 1; i < 4; i++)
+		throttle_failed(t, 5 + i * 1024, START);
+	ck_assert(throttle_knows(t, 5, START));
+	ck_assert_uint_eq(throttle_ask(t, 5, START), 0);
+	/* To be welcome is no licence to guess. */
+	fail_times(t, 5, THROTTLE_FREE, START);
+	ck_assert_uint_gt(throttle_ask(t, 5, START), 0);
+	ck_assert(throttle_knows(t, 5, START));
+	throttle_free(&t);
+}
+END_TEST
+
 START_TEST(time_forgives)
 {
 	struct throttle *t = throttle_new();
@@ -104,6 +125,7 @@ throttle_suite(void)
 	TCase *t = tcase_create("throttle");
 
 	tcase_add_test(t, a_few_are_free);
+	tcase_add_test(t, the_welcome_have_their_own_turns);
 	tcase_add_test(t, turns_grow_apart);
 	tcase_add_test(t, a_crowd_is_refused);
 	tcase_add_test(t, time_forgives);
