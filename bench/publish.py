@@ -1,4 +1,8 @@
-"""Puts the tables of a run into bench/README.md and its plots beside it."""
+"""Puts the tables of a run into bench/README.md and its plots beside it.
+
+By itself, with the arguments that the run had, it takes the last run's; for
+when instructions were counted after it.
+"""
 
 import os
 import shlex
@@ -15,11 +19,11 @@ PLOTS = [("cpu.svg", "CPU of the server per operation"),
          ("curve.svg", "latency over throughput")]
 
 
-def publish(text):
+def publish(text, args):
     here = os.path.join(ROOT, "bench")
     path = os.path.join(here, "README.md")
     lines = [BEGIN, "## The latest run\n", "\n", "    make bench ARGS='%s'\n" %
-             shlex.join(a for a in sys.argv[1:] if a != "--publish"), "\n"]
+             shlex.join(a for a in args if a != "--publish"), "\n"]
     for line in text.split("\n")[1:]:
         lines.append("#" + line + "\n" if line.startswith("##") else
                      line + "\n")
@@ -38,3 +42,8 @@ def publish(text):
     after = rest.split(END)[1]
     with open(path, "w", encoding="utf-8") as f:
         f.write(before + "".join(lines).rstrip("\n") + "\n" + END + after)
+
+
+if __name__ == "__main__":
+    with open(os.path.join(OUT, "table.md"), encoding="utf-8") as table:
+        publish(table.read(), sys.argv[1:])

@@ -214,7 +214,7 @@ class Bench:
     def stalls(self):
         if self.wanted("stalls"):
             say("stalls, with %d keys" % self.stall_keys)
-            stalls.measure(self, NAMES, min(self.rounds, 3), self.stall_keys)
+            stalls.measure(self, NAMES, min(self.rounds, 2), self.stall_keys)
 
     def engine(self):
         """The engine alone, no sockets, by one thread and by two."""
@@ -500,7 +500,7 @@ def main():
                               for (n, s), v in bench.values.items()]}, f)
     plots.draw(bench)
     if options.publish:
-        publish.publish(text)
+        publish.publish(text, sys.argv[1:])
     return failed
 
 
