@@ -350,20 +350,6 @@ put(char *out, const char *bytes, size_t n)
 	return out + n;
 }
 
-/* memcpy() of a key, most often of 8 to 32 bytes, without the call. */
-static inline char *
-put_key(char *out, const char *key, size_t n)
-{
-	size_t i;
-
-	if (n < 8)
-		return put(out, key, n);
-	for (i = 0; i < n - 8; i += 8)
-		memcpy(out + i, key + i, 8);
-	memcpy(out + n - 8, key + n - 8, 8);
-	return out + n;
-}
-
 static inline char *
 put_flags(char *out, uint32_t flags)
 {
