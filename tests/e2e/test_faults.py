@@ -372,7 +372,8 @@ class Disk(Faults):
 
     def told(self, s, what):
         """Serves or gives up, but says why, once."""
-        lines = [one for one in s.output().splitlines() if what in one]
+        lines = until(lambda: [one for one in s.output().splitlines()
+                               if what in one], "it says why")
         self.assertEqual(len(lines), 1, s.output())
         self.assertRegex(lines[0], "No space left|too large|[Nn]o room")
         if s.proc.poll() is None:
@@ -430,12 +431,13 @@ class Stopped(Faults):
         for c in crowd:
             self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
         s.signal(signal.SIGSTOP)
+        self.addCleanup(s.signal, signal.SIGCONT)
+        until(lambda: all(") T" in p.read_text() for p in pathlib.Path(
+            "/proc/%d/task" % s.pid).glob("*/stat")), "it is stopped")
         late = [self.connect(s) for _ in range(20)]    # the kernel accepts
         for c in crowd + late:
             c.send(TALK)
         crowd[0].reset()
-        until(lambda: ") T" in pathlib.Path(
-            "/proc/%d/stat" % s.pid).read_text(), "it is stopped")
         self.assertTrue(crowd[1].is_silent(.05))
         s.signal(signal.SIGCONT)
         for c in crowd[1:] + late:
