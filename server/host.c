@@ -31,6 +31,7 @@ host_new(struct server *srv)
 		free(h);
 		return NULL;
 	}
+	h->caller.reader = cache_join(h->cache);
 	return h;
 }
 
@@ -40,6 +41,7 @@ host_free(struct host **hp)
 	struct host *h = *hp;
 
 	*hp = NULL;
+	cache_leave(h->cache, &h->caller.reader);
 	output_free(&h->out, h->cache);
 	free(h);
 }

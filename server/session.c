@@ -508,13 +508,13 @@ static inline void
 run_one(struct session *s, struct host *h, struct request *req,
     const struct cache_key *key, bool unobserved)
 {
-	if (unobserved && command_is_read(req->op) &&
+	if (unobserved && req->op == OP_SET && req->problem == STATUS_FOUND)
+		command_write(h, s->parser.proto, req, key);
+	else if (unobserved && command_is_read(req->op) &&
 	    command_read(h, s->parser.proto, req, key, &s->lead))
 		;
 	else if (takes_value(req->op) && req->problem != STATUS_FOUND)
 		answer_status(s, h, req, req->problem);
-	else if (unobserved && req->op == OP_SET)
-		command_write(h, s->parser.proto, req, key);
 	else
 		run_checked(s, h, req, key);
 	s->fresh = false;

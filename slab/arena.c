@@ -123,6 +123,7 @@ arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
 			want = least;
 	}
 	lock_init(&a->lock, LOCK_ARENA);
+	readers_init(&a->readers);
 	a->touched = 1;
 	a->warm_head = a->cold_head = ARENA_NONE;
 	a->limit = limit;
@@ -136,6 +137,7 @@ arena_fini(struct arena *a)
 	arena_unmap(a->pages,
 	    (a->reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page));
 	lock_fini(&a->lock);
+	readers_fini(&a->readers);
 	a->base = NULL;
 	a->pages = NULL;
 }
@@ -285,6 +287,7 @@ arena_give(struct arena *a, uint32_t n)
 {
 	bool over;
 
+	readers_wait(&a->readers);
 	atomic_store_explicit(&a->pages[n].class_id, 0, memory_order_relaxed);
 	lock_acquire(&a->lock);
 	push(a, &a->warm_head, &a->nwarm, n);

@@ -34,6 +34,7 @@
 
 #include "slab/item.h"
 #include "slab/lock.h"
+#include "slab/readers.h"
 
 enum {
 	ARENA_PAGE_SHIFT = 16,
@@ -65,6 +66,7 @@ struct arena {
 	_Atomic uint32_t in_use; /* pages in a class */
 	_Atomic size_t limit;	 /* bytes */
 	_Atomic size_t charged;	 /* bytes of the index; relaxed */
+	struct readers readers;	 /* who may still mark what was in a page */
 };
 
 /* fixed: never to be raised above limit.  Returns 0, or -1 with *why. */
@@ -77,6 +79,7 @@ void arena_fini(struct arena *);
  * for somebody may walk it from then on.
  */
 uint32_t arena_take(struct arena *);
+/* No item is in it any more; who may still mark one is waited for. */
 void arena_give(struct arena *, uint32_t page);
 
 /* false beyond what is reserved.  Lowering it does not take pages back from

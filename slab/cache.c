@@ -130,6 +130,18 @@ cache_free(struct cache **cache)
 	*cache = NULL;
 }
 
+struct cache_reader *
+cache_join(struct cache *c)
+{
+	return readers_join(&c->slab.arena.readers);
+}
+
+void
+cache_leave(struct cache *c, struct cache_reader **reader)
+{
+	readers_part(&c->slab.arena.readers, reader);
+}
+
 /* ------------------------------------------------------------ keys */
 
 struct cache_key

@@ -37,6 +37,7 @@
 
 struct cache;
 struct cache_item; /* a large item held by reference */
+struct cache_reader;
 
 /* What became of a call.  The server turns these into words. */
 enum cache_status {
@@ -114,6 +115,8 @@ struct cache_tally {
 struct cache_caller {
 	uint32_t now; /* seconds, 2 or later */
 	struct cache_tally *tally;
+	struct cache_reader *reader; /* from cache_join(); or NULL, and its
+					hits take locks that others want */
 };
 
 struct cache_config {
@@ -248,6 +251,11 @@ struct cache_drop {
 /* Returns NULL and sets *why to a sentence for the operator. */
 struct cache *cache_new(const struct cache_config *, const char **why);
 void cache_free(struct cache **); /* nothing may be pinned or reserved */
+
+/* For one thread that reads much: its hits write nothing that other threads'
+ * hits of other keys have to read.  NULL without memory, which will do, too. */
+struct cache_reader *cache_join(struct cache *);
+void cache_leave(struct cache *, struct cache_reader **);
 
 /* ------------------------------------------------------------ keys */
 

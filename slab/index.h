@@ -87,17 +87,18 @@ void index_space_free(struct index_space **);
 typedef uint64_t index_hash_fn(const void *arg, handle);
 
 struct index {
-	/* fixed */
+	/* fixed, but for mask and count, which the shard's lock guards and
+	 * anyone may peek at; what a look-up reads stands together */
 	struct index_bucket *lines; /* the space's */
 	struct index_cell *cells;
+	uint32_t shard;
+	uint32_t shard_bits;
+	_Atomic uint32_t mask;	/* count <= mask + 1 <= 2 * count */
+	_Atomic uint32_t count; /* buckets; count - (mask + 1) / 2 divides */
 	struct index_space *space;
 	index_hash_fn *hash_of;
 	const void *arg;
-	uint32_t shard;
-	uint32_t shard_bits;
-	/* guarded by the shard's lock; mask and count may be peeked at */
-	_Atomic uint32_t mask;	/* count <= mask + 1 <= 2 * count */
-	_Atomic uint32_t count; /* buckets; count - (mask + 1) / 2 divides */
+	/* guarded */
 	uint32_t cells_free;	/* list of cells given back */
 	uint32_t cells_used;
 	uint64_t items;

@@ -8,7 +8,7 @@
  *      value               nvalue          client flags                4
  *                                          value, its first part
  *   large item, further chunks
- *   0  struct item_part    16           value, the next part
+ *   0  struct item_part    20           value, the next part
  *
  * Everything names everything else by handle: the distance from the arena's
  * base in units (see arena.h), so links cost four bytes and the arena may be
@@ -31,6 +31,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -90,8 +91,12 @@ struct item_part {
 	_Atomic handle owner; /* stands where deadline does: may be peeked at */
 	handle next;
 	uint32_t nbytes; /* of the value, in this chunk */
+	uint32_t none; /* see below */
 };
-_Static_assert(sizeof(struct item_part) == 16, "a part's header is 16 bytes");
+_Static_assert(sizeof(struct item_part) == 20, "a part's header is 20 bytes");
+/* Who marks an item that was just freed may write here (readers.h). */
+_Static_assert(offsetof(struct item_part, none) ==
+    offsetof(struct item, accessed), "no byte of a value is marked");
 
 /* A chunk in its page's free list. */
 struct item_free {
@@ -128,13 +133,12 @@ item_word(unsigned state, unsigned shard, unsigned nkey, unsigned bits)
 	return state | shard << 8 | nkey << 16 | bits << 24;
 }
 
-static inline uint32_t
+/* One load, which may race with a store of its bytes. */
+__attribute__((always_inline)) static inline uint32_t
 item_first(const struct item *it)
 {
-	uint32_t word;
-
-	memcpy(&word, it, sizeof(word));
-	return word;
+	return __atomic_load_n((const uint32_t *)(const void *)it,
+	    __ATOMIC_RELAXED);
 }
 
 static inline bool

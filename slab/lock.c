@@ -28,6 +28,7 @@ void
 lock_init(struct lock *l, enum lock_rank rank)
 {
 	atomic_init(&l->state, LOCK_FREE);
+	atomic_init(&l->version, 0);
 	l->one = (uint32_t)1 << (8 * rank);
 	l->all = l->one * 255;
 }

@@ -13,6 +13,23 @@
  * 64 instructions more for the pair, a seventh of what a pipelined get may
  * cost.
  *
+ * Who only wants to look may do so without the lock, if he can find out after
+ * that nobody held it meanwhile:
+ *
+ *      uint64_t seen = lock_glance(&l);
+ *      if (lock_is_quiet(seen)) {
+ *              ... read what it guards, believing nothing ...
+ *              if (lock_unmoved(&l, seen))
+ *                      ... all that was read was true at that instant ...
+ *      }
+ *
+ * The version is odd while the lock is held.  Who holds it makes it odd before
+ * his first store (release fence) and even after his last (release store); the
+ * reader's loads stand between an acquire load and an acquire fence.  If any of
+ * them saw a store made under the lock, or under another one that was acquired
+ * after this one was released, the fences order that holder's first step before
+ * lock_unmoved(), which then says false.
+ *
  * Owns:    nothing; a struct lock is embedded in what it guards.
  * Threads: any; a lock is released by the thread that acquired it.
  * Fails:   aborts on a breach of the order.
@@ -29,7 +46,8 @@
 #define LOCK_RANKS(X)                                                         \
 	X(SHARD) /* one slice: its index, its queues, every item in them */   \
 	X(CLASS) /* pages and free chunks of one size class */                \
-	X(ARENA) /* the pool of pages in no class */
+	X(ARENA) /* the pool of pages in no class */                          \
+	X(READERS) /* the list of who reads without the first */
 
 enum lock_rank {
 #define X(name) LOCK_##name,
@@ -58,6 +76,7 @@ struct LOCK_ATTR(capability("mutex")) lock {
 	_Atomic uint32_t state;
 	uint32_t one; /* one lock of its rank, in lock_held */
 	uint32_t all; /* all of them */
+	_Atomic uint64_t version;
 };
 
 /* What this thread holds.  In the header only to be inlined; never in a shared
@@ -87,6 +106,51 @@ lock_take(struct lock *l)
 	    LOCK_HELD, memory_order_acquire, memory_order_relaxed);
 }
 
+/* TSan knows no fences, and need not: what races by intent it is told not to
+ * look at, and everything else is ordered by the locks. */
+#if defined(__SANITIZE_THREAD__)
+#define lock_fence(order) atomic_signal_fence(order)
+#else
+#define lock_fence(order) atomic_thread_fence(order)
+#endif
+
+/* Only the holder writes it: no locked instruction. */
+static inline void
+lock_open(struct lock *l)
+{
+	uint64_t v = atomic_load_explicit(&l->version, memory_order_relaxed);
+
+	atomic_store_explicit(&l->version, v + 1, memory_order_relaxed);
+	lock_fence(memory_order_release);
+}
+
+static inline void
+lock_close(struct lock *l)
+{
+	uint64_t v = atomic_load_explicit(&l->version, memory_order_relaxed);
+
+	atomic_store_explicit(&l->version, v + 1, memory_order_release);
+}
+
+static inline uint64_t
+lock_glance(const struct lock *l)
+{
+	return atomic_load_explicit(&l->version, memory_order_acquire);
+}
+
+static inline bool
+lock_is_quiet(uint64_t seen)
+{
+	return (seen & 1) == 0;
+}
+
+static inline bool
+lock_unmoved(const struct lock *l, uint64_t seen)
+{
+	lock_fence(memory_order_acquire);
+	return atomic_load_explicit(&l->version, memory_order_relaxed) == seen;
+}
+
 static inline void
 lock_acquire(struct lock *l)
 {
@@ -95,6 +159,7 @@ lock_acquire(struct lock *l)
 	if (__builtin_expect(!lock_take(l), 0))
 		lock_wait(l);
 	lock_held += l->one;
+	lock_open(l);
 }
 
 static inline bool
@@ -103,6 +168,7 @@ lock_try(struct lock *l)
 	if (!lock_take(l))
 		return false;
 	lock_held += l->one;
+	lock_open(l);
 	return true;
 }
 
@@ -112,6 +178,7 @@ lock_release(struct lock *l)
 	if (__builtin_expect((lock_held & l->all) == 0, 0))
 		lock_abort(l, "released, but not held");
 	lock_held -= l->one;
+	lock_close(l);
 	if (__builtin_expect(atomic_exchange_explicit(&l->state, LOCK_FREE,
 	    memory_order_release) == LOCK_WANTED, 0))
 		lock_wake(l);

@@ -110,19 +110,24 @@ void lru_refresh(struct lru *, const struct arena *, handle, uint32_t now);
 void lru_replace(struct lru *, const struct lru_scene *, handle);
 
 /* FETCHED, then ACTIVE; what is WARM already (or TEMP) is ACTIVE at once. */
-static inline void
-lru_mark(struct item *it)
+static inline unsigned
+lru_marked(unsigned bits)
 {
-	const unsigned both = ITEM_FETCHED | ITEM_ACTIVE;
-	unsigned bits = it->bits;
-
 	_Static_assert(ITEM_ACTIVE == ITEM_FETCHED << 1 &&
 		ITEM_ACTIVE == CACHE_WARM << 3 && !(CACHE_HOT & CACHE_WARM) &&
 		!(CACHE_COLD & CACHE_WARM),
 	    "bits that become another by a shift");
-	if (__builtin_expect((bits & both) != both, 0))
-		it->bits = (uint8_t)(bits | ITEM_FETCHED |
-		    (bits & ITEM_FETCHED) << 1 | (bits & CACHE_WARM) << 3);
+	return bits | ITEM_FETCHED | (bits & ITEM_FETCHED) << 1 |
+	    (bits & CACHE_WARM) << 3;
+}
+
+static inline void
+lru_mark(struct item *it)
+{
+	const unsigned both = ITEM_FETCHED | ITEM_ACTIVE;
+
+	if (__builtin_expect((it->bits & both) != both, 0))
+		it->bits = (uint8_t)lru_marked(it->bits);
 }
 
 /* The item was read. */

@@ -101,108 +101,181 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 		fetch_further(c, further, nfurther);
 }
 
+/* ------------------------------------------------------------ marking */
+
+static inline bool
+is_marked(uint32_t first, uint32_t accessed, uint32_t now)
+{
+	const uint32_t both = item_word(0, 0, 0, ITEM_FETCHED | ITEM_ACTIVE);
+
+	return (first & both) == both && accessed == now;
+}
+
+/* As any other hit; but the item may be gone. */
+static void
+mark_locked(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, handle h)
+{
+	struct lru_scene scene = shard_scene(s, w->now);
+
+	lock_acquire(&s->lock);
+	if (*k->spot == h)
+		lru_hit(&s->lru[shard_class_of(s, h)], &scene, h,
+		    slab_at(&c->slab, h));
+	lock_release(&s->lock);
+}
+
+/* The item seemed to be what first says, when the shard's version was seen; see
+ * readers.h for why it may be something else by now.  false: try otherwise. */
+DOOR_RACES static bool
+mark_unlocked(struct shard *s, const struct cache_caller *w, struct item *it,
+    uint32_t first, uint64_t seen)
+{
+	uint32_t bits = first / item_word(0, 0, 0, 1) & 0xff, marked, old;
+	bool unmoved;
+
+	marked = (first & ~item_word(0, 0, 0, 0xff)) |
+	    item_word(0, 0, 0, lru_marked(bits));
+	readers_enter(w->reader);
+	unmoved = lock_unmoved(&s->lock, seen);
+	if (unmoved) {
+		old = first;
+		if (marked != first)
+			__atomic_compare_exchange_n(
+			    (uint32_t *)(void *)it, &old, marked, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		if (old == first)
+			__atomic_store_n(&it->accessed, w->now,
+			    __ATOMIC_RELAXED);
+	}
+	readers_leave(w->reader);
+	return unmoved;
+}
+
+static __attribute__((noinline)) void
+mark(struct cache *c, struct shard *s, const struct cache_caller *w,
+    const struct cache_key *k, handle h, uint32_t first, uint64_t seen)
+{
+	/* In flat mode marks are places in a queue. */
+	if (w->reader == NULL ||
+	    atomic_load_explicit(&s->policy->flat, memory_order_relaxed) ||
+	    !mark_unlocked(s, w, slab_at(&c->slab, h), first, seen))
+		mark_locked(c, s, w, k, h);
+}
+
 /* ------------------------------------------------------------ reading */
 
 /* These want cache_get(). */
 enum { DETOUR = ITEM_STALE | ITEM_WIN_SENT | ITEM_BINARY };
 
-/* No detour: small, alive, unmarked, and no queue to be moved in. */
-static inline bool
-is_plain(const struct shard *s, const struct item *it, uint32_t nkey,
-    uint32_t now)
-{
-	uint32_t deadline = atomic_load_explicit(&it->deadline,
-	    memory_order_relaxed);
-
-	return shard_owns(s, it, nkey, DETOUR) &&
-	    (deadline == 0 || deadline > now) &&
-	    !cache_is_large(nkey, it->nvalue) &&
-	    !atomic_load_explicit(&s->policy->flat, memory_order_relaxed);
-}
-
-static inline void
-mark_read(struct item *it, uint32_t now)
-{
-	lru_mark(it);
-	if (it->accessed != now)
-		it->accessed = now;
-}
-
-/* What a hit is told, and the value behind the key. */
-static inline void
-take(const struct item *it, uint32_t nkey, void *dst, struct cache_hit *hit)
+/* What a hit is told, and the value behind the key.  cas, deadline, accessed
+ * and nvalue are those of the header that was looked at. */
+__attribute__((always_inline)) static inline void
+take(const struct item *it, uint32_t nkey, uint32_t first, void *dst,
+    struct cache_hit *hit)
 {
 	const char *value = (const char *)(it + 1) + nkey;
 
 	hit->client_flags = 0;
-	hit->nvalue = it->nvalue;
-	hit->cas = it->cas;
-	hit->deadline = atomic_load_explicit(&it->deadline,
-	    memory_order_relaxed);
-	hit->accessed = it->accessed;
-	hit->fetched = it->bits & ITEM_FETCHED;
-	if (it->bits & ITEM_FLAGS) {
+	hit->fetched = first & item_word(0, 0, 0, ITEM_FETCHED);
+	if (first & item_word(0, 0, 0, ITEM_FLAGS)) {
 		memcpy(&hit->client_flags, value, CACHE_FLAGS_SIZE);
 		value += CACHE_FLAGS_SIZE;
 	}
-	door_copy(dst, value, it->nvalue);
+	door_copy_racing(dst, value, hit->nvalue);
 }
 
-/* The lock is held, and let go here. */
-static inline enum cache_read
-read_item(struct cache *c, struct shard *s, const struct cache_caller *w,
-    const struct cache_key *k, handle h, void *dst, struct cache_hit *hit)
+/* The rest of the header. */
+__attribute__((always_inline)) static inline void
+look_at(const struct item *it, struct cache_hit *hit)
 {
-	struct item *it = slab_at(&c->slab, h);
-	unsigned queue;
-
-	take(it, k->nbytes, dst, hit);
-	mark_read(it, w->now);
-	queue = it->bits & ITEM_QUEUE;
-	lock_release(&s->lock);
-	door_count_hit(w, shard_class_of(s, h), queue);
-	if (door_samples(c, k))
-		tell_hit(c, k, shard_class_of(s, h), hit->nvalue,
-		    hit->deadline, w->now, true);
-	return CACHE_READ_HIT;
+	hit->nvalue = __atomic_load_n(&it->nvalue, __ATOMIC_RELAXED);
+	hit->cas = __atomic_load_n(&it->cas, __ATOMIC_RELAXED);
+	hit->deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
+	hit->accessed = __atomic_load_n(&it->accessed, __ATOMIC_RELAXED);
 }
 
-/* It is not where it was seen, or was not seen, or is not plain. */
+__attribute__((always_inline)) static inline bool
+is_plain(const struct cache_hit *hit, uint32_t nkey, uint32_t now)
+{
+	return (hit->deadline == 0 || hit->deadline > now) &&
+	    !cache_is_large(nkey, hit->nvalue);
+}
+
+/* Under the lock: it is not where it was seen, or was not seen, or is not
+ * plain, or somebody was changing something. */
 static __attribute__((noinline)) enum cache_read
 search(struct cache *c, struct shard *s, const struct cache_caller *w,
     const struct cache_key *k, void *dst, struct cache_hit *hit)
 {
-	handle h = shard_seek(s, k);
+	struct lru_scene scene = shard_scene(s, w->now);
+	enum cache_read found = CACHE_READ_ELSE;
+	unsigned class_id = 0;
+	struct item *it;
+	handle h;
 
+	lock_acquire(&s->lock);
+	h = shard_seek(s, k);
+	it = slab_at(&c->slab, h);
 	if (h == 0) {
-		lock_release(&s->lock);
+		found = CACHE_READ_MISS;
 		COUNT(w, get_misses);
-		if (door_samples(c, k))
-			pressure_miss(&c->pressure, k->hash, w->now);
-		return CACHE_READ_MISS;
+	} else if (shard_owns(s, it, k->nbytes, DETOUR)) {
+		look_at(it, hit);
+		if (is_plain(hit, k->nbytes, w->now)) {
+			found = CACHE_READ_HIT;
+			class_id = shard_class_of(s, h);
+			take(it, k->nbytes, item_first(it), dst, hit);
+			door_count_hit(w, class_id, it->bits & ITEM_QUEUE);
+			lru_hit(&s->lru[class_id], &scene, h, it);
+		}
 	}
-	if (is_plain(s, slab_at(&c->slab, h), k->nbytes, w->now))
-		return read_item(c, s, w, k, h, dst, hit);
 	lock_release(&s->lock);
-	return CACHE_READ_ELSE;
+	if (door_samples(c, k) && found == CACHE_READ_HIT)
+		tell_hit(c, k, class_id, hit->nvalue, hit->deadline, w->now,
+		    true);
+	else if (door_samples(c, k) && found == CACHE_READ_MISS)
+		pressure_miss(&c->pressure, k->hash, w->now);
+	return found;
 }
 
-enum cache_read
+/*
+ * Without the lock, from where look-ahead saw the item.  Nothing that is read
+ * is believed before lock_unmoved() has said so: first of the lengths, so that
+ * key and value lie within the chunk, then of all.  Races by intent.
+ */
+DOOR_RACES enum cache_read
 cache_read(struct cache *c, const struct cache_caller *w,
     const struct cache_key *k, void *dst, struct cache_hit *hit)
 {
 	struct shard *s = door_shard(c, k->hash);
-	const struct item *it;
+	uint64_t seen = lock_glance(&s->lock);
+	uint32_t first;
+	struct item *it;
 	handle h;
 
 	flush_tick(c, w);
-	lock_acquire(&s->lock);
-	if (__builtin_expect(k->spot == NULL, 0))
+	if (__builtin_expect(k->spot == NULL || !lock_is_quiet(seen), 0))
 		return search(c, s, w, k, dst, hit);
-	h = *k->spot;
+	h = __atomic_load_n(k->spot, __ATOMIC_RELAXED);
 	it = slab_at(&c->slab, h);
-	if (__builtin_expect(h == 0 || !is_plain(s, it, k->nbytes, w->now) ||
+	first = item_first(it);
+	look_at(it, hit);
+	if (__builtin_expect(!shard_owns_first(s, first, k->nbytes, DETOUR) ||
+	    !is_plain(hit, k->nbytes, w->now) ||
+	    !lock_unmoved(&s->lock, seen) ||
 	    !shard_same_bytes((const char *)(it + 1), k->bytes, k->nbytes), 0))
 		return search(c, s, w, k, dst, hit);
-	return read_item(c, s, w, k, h, dst, hit);
+	take(it, k->nbytes, first, dst, hit);
+	if (__builtin_expect(!lock_unmoved(&s->lock, seen), 0))
+		return search(c, s, w, k, dst, hit);
+	door_count_hit(w, shard_class_of(s, h),
+	    first / item_word(0, 0, 0, 1) & ITEM_QUEUE);
+	if (__builtin_expect(!is_marked(first, hit->accessed, w->now), 0))
+		mark(c, s, w, k, h, first, seen);
+	if (door_samples(c, k))
+		tell_hit(c, k, shard_class_of(s, h), hit->nvalue,
+		    hit->deadline, w->now, true);
+	return CACHE_READ_HIT;
 }

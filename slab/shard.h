@@ -28,12 +28,12 @@
 
 struct shard {
 	struct lock lock; /* guards from here ... */
+	uint32_t alive;	  /* item_first() of the living, but nkey and bits */
 	struct index index;
 	uint64_t cas; /* the last number given */
 	uint64_t items, bytes;
 	uint64_t linked; /* ever, since the last reset */
 	unsigned epoch;
-	uint32_t alive; /* item_first() of the living, but nkey and bits */
 	uint32_t pulls; /* evictions made by callers in need */
 	uint32_t epoch_items[ITEM_EPOCHS];
 	struct lru lru[CACHE_CLASSES];
@@ -59,7 +59,7 @@ void shard_init(struct shard *, unsigned id, struct slab *,
     uint32_t items_start);
 void shard_fini(struct shard *);
 
-static inline uint64_t
+__attribute__((always_inline)) static inline uint64_t
 shard_differ(const char *a, const char *b)
 {
 	uint64_t x, y;
@@ -71,7 +71,7 @@ shard_differ(const char *a, const char *b)
 
 /* memcmp() == 0 for keys: without a call, sixteen bytes at a time, the last
  * ones overlapping. */
-static inline bool
+__attribute__((always_inline)) static inline bool
 shard_same_bytes(const char *a, const char *b, size_t n)
 {
 	uint64_t differ = 0;
@@ -127,13 +127,21 @@ shard_seek(const struct shard *s, const struct cache_key *k)
  * those bits: all that is asked of an item's first word.  Its deadline may have
  * come.
  */
-static inline bool
-shard_owns(const struct shard *s, const struct item *it, uint32_t nkey,
+__attribute__((always_inline)) static inline bool
+shard_owns_first(const struct shard *s, uint32_t first, uint32_t nkey,
     unsigned bits)
 {
 	const uint32_t mask = item_word(0xff, 0xff, 0xff, bits);
 
-	return (item_first(it) & mask) == (s->alive | item_word(0, 0, nkey, 0));
+	return (first & mask) == (__atomic_load_n(&s->alive,
+	    __ATOMIC_RELAXED) | item_word(0, 0, nkey, 0));
+}
+
+static inline bool
+shard_owns(const struct shard *s, const struct item *it, uint32_t nkey,
+    unsigned bits)
+{
+	return shard_owns_first(s, item_first(it), nkey, bits);
 }
 
 static inline bool

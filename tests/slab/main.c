@@ -12,6 +12,7 @@
 	X(pressure)                                                           \
 	X(level)                                                              \
 	X(cache)                                                              \
+	X(read)                                                               \
 	X(meta_semantics)                                                     \
 	X(large)                                                              \
 	X(upkeep)                                                             \

@@ -10,7 +10,13 @@
 
 #include "tests/slab/caches.h"
 
-enum { WORKERS = 4, OPERATIONS = 20000, HELD = 8, FEW_KEYS = 12 };
+enum {
+	WORKERS = 4,
+	OPERATIONS = 20000,
+	HELD = 8,
+	FEW_KEYS = 12,
+	BATCH = 6,
+};
 
 struct worker {
 	pthread_t thread;
@@ -24,6 +30,7 @@ struct worker {
 	uint32_t pinned_key[HELD];
 	char room[200000];
 	const char *fault;
+	uint64_t hits; /* of read_short() */
 };
 
 static _Atomic uint32_t clock_now;
@@ -115,15 +122,27 @@ random_size(struct worker *k)
 	}
 }
 
+/* A batch, as a server reads: looked for all at once, then read one by one
+ * without a lock, while others change what was found. */
 static void
-read_short(struct worker *k, uint32_t n, struct cache_key *key)
+read_short(struct worker *k, uint32_t n)
 {
+	struct cache_key keys[BATCH];
+	char bytes[BATCH][32];
 	struct cache_hit hit;
 
-	cache_look_ahead(c, key, 1);
-	if (cache_read(c, &k->caller, key, k->room, &hit) ==
-	    CACHE_READ_HIT)
-		check_bytes(k, k->room, hit.nvalue, n);
+	for (uint32_t i = 0; i < BATCH; i++)
+		keys[i] = key_of((n + i) % k->keys, bytes[i]);
+	cache_look_ahead(c, keys, BATCH);
+	for (uint32_t i = 0; i < BATCH; i++) {
+		if (cache_read(c, &k->caller, &keys[i], k->room, &hit) !=
+		    CACHE_READ_HIT)
+			continue;
+		check_bytes(k, k->room, hit.nvalue, (n + i) % k->keys);
+		if (hit.client_flags > 1)
+			fault(k, "flags that nobody stored");
+		k->hits++;
+	}
 }
 
 static void
@@ -253,7 +272,7 @@ work(void *arg)
 			change_one(k, &key);
 			break;
 		case 8: case 9:
-			read_short(k, n, &key);
+			read_short(k, n);
 			break;
 		default:
 			read_one(k, n, &key);
@@ -298,7 +317,10 @@ stress(uint32_t keys, struct cache_config config)
 		k[i].moody = i == 0;
 		k[i].operations = OPERATIONS *
 		    (longer != NULL ? (unsigned)atoi(longer) : 1);
-		k[i].caller = (struct cache_caller){ 100, &k[i].tally };
+		/* one of them never joins */
+		k[i].caller = (struct cache_caller){ .now = 100,
+			.tally = &k[i].tally,
+			.reader = i == 1 ? NULL : cache_join(c) };
 		ck_assert_int_eq(pthread_create(&k[i].thread, NULL, work,
 		    &k[i]), 0);
 	}
@@ -306,8 +328,11 @@ stress(uint32_t keys, struct cache_config config)
 	for (unsigned i = 0; i < WORKERS; i++)
 		pthread_join(k[i].thread, NULL);
 	pthread_join(upkeep, NULL);
-	for (unsigned i = 0; i < WORKERS; i++)
+	for (unsigned i = 0; i < WORKERS; i++) {
 		ck_assert_msg(k[i].fault == NULL, "%s", k[i].fault);
+		ck_assert_uint_gt(k[i].hits, 0);
+		cache_leave(c, &k[i].caller.reader);
+	}
 	free(k);
 	/* And all of it can be undone. */
 	w.now = 1000;
