@@ -167,6 +167,7 @@ level_suite(void)
 	Suite *s = suite_create("level");
 	TCase *t = tcase_create("level");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, close_cache);
 	tcase_add_test(t, pages_follow_a_shift);
 	tcase_add_test(t, nothing_moves_between_equals);

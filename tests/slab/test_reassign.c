@@ -88,6 +88,7 @@ reassign_suite(void)
 	Suite *s = suite_create("reassign");
 	TCase *t = tcase_create("reassign");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, open_cache, close_cache);
 	tcase_add_test(t, a_page_leaves_its_class);
 	tcase_add_test(t, a_last_page_stays);
