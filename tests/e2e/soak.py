@@ -164,13 +164,22 @@ class Soak:
                     b"lru temp_ttl %d" % r.randrange(-1, 5),
                     b"lru tune %d %d 0.2 2.0" % (r.randrange(1, 40),
                                                  r.randrange(1, 40)),
-                    b"lru_crawler crawl all", b"stats reset",
-                    b"stats detail on", b"stats detail off",
-                    b"verbosity 0")))
+                    b"lru_crawler crawl all", b"stats detail on",
+                    b"stats detail off", b"verbosity 0")))
+                if r.random() < .02:
+                    self.tally(c)
+                    self.ask(c, b"stats reset")
+
+    def tally(self, c):
+        """Adds what the server has counted since its last reset."""
+        text = self.ask(c, b"stats", b"END\r\n").decode()
+        for name in ("evictions", "slabs_moved", "expired_unfetched"):
+            self.count(name, int(text.split("STAT %s " % name)[1].split()[0]))
 
     def flusher(self, r):
+        """Seldom enough for the cache to fill between two of them."""
         with self.connect() as c:
-            while not self.stop.wait(r.random() * 4):
+            while not self.stop.wait(2 + r.random() * 28):
                 self.ask(c, r.choice((b"flush_all", b"flush_all 1",
                                       b"flush_all 2")))
 
@@ -277,11 +286,7 @@ class Soak:
             if self.wrong:
                 raise AssertionError("; ".join(self.wrong))
             with self.connect() as c:
-                c.send(b"stats\r\n")
-                text = c.until(b"END\r\n").decode()
-            for name in ("evictions", "slabs_moved", "expired_unfetched"):
-                self.done[name] = int(text.split("STAT %s " % name)[1]
-                                      .split()[0])
+                self.tally(c)
         finally:
             self.stop.set()
             self.server.stop()
