@@ -377,15 +377,19 @@ user_peer(const struct auth *a, uint64_t peer, const char *name, size_t n)
 	return user | 1;
 }
 
+bool
+attempt_is_regular(const struct attempt *a)
+{
+	return throttle_knows(a->auth->throttle,
+	    user_peer(a->auth, a->peer, a->name, a->nname), now_ms());
+}
+
 uint64_t
 attempt_wait(struct attempt *a)
 {
-	struct throttle *t = a->auth->throttle;
-	uint64_t user = user_peer(a->auth, a->peer, a->name, a->nname);
-	uint64_t now = now_ms();
-
-	return throttle_ask(t, throttle_knows(t, user, now) ? user : a->peer,
-	    now);
+	return throttle_ask(a->auth->throttle, attempt_is_regular(a) ?
+	    user_peer(a->auth, a->peer, a->name, a->nname) : a->peer,
+	    now_ms());
 }
 
 void

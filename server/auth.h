@@ -79,7 +79,7 @@ struct attempt {
 	/* hasher.c's */
 	struct attempt *next;
 	uint64_t due;
-	bool asked, refused;
+	bool asked, refused, regular;
 	void (*done)(void *arg, struct attempt *);
 	void *arg;
 };
@@ -92,6 +92,8 @@ void attempt_free(struct attempt **);
 /* Slow.  Sets what came of it. */
 void attempt_work(struct attempt *);
 
+/* Whom it names has logged in from there before. */
+bool attempt_is_regular(const struct attempt *);
 /* How long it has to wait for its turn; see throttle_ask(). */
 uint64_t attempt_wait(struct attempt *);
 /* Whoever it was has failed, or not; name: who it said it was, or NULL. */

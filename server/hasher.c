@@ -43,32 +43,59 @@ void
 hasher_fini(struct hasher *h)
 {
 	assert(h->running == NULL);
-	drop_all(&h->ready);
+	drop_all(&h->regulars.first);
+	drop_all(&h->others.first);
 	drop_all(&h->waiting);
-	h->last = NULL;
 	uv_close((uv_handle_t *)&h->timer, NULL);
 }
 
 /* ------------------------------------------------------------ the lists */
 
+static struct hasher_queue *
+queue_of(struct hasher *h, const struct attempt *a)
+{
+	return a->regular ? &h->regulars : &h->others;
+}
+
 static void
 make_ready(struct hasher *h, struct attempt *a)
 {
+	struct hasher_queue *q = queue_of(h, a);
+
 	a->next = NULL;
-	if (h->ready == NULL)
-		h->ready = a;
+	if (q->first == NULL)
+		q->first = a;
 	else
-		h->last->next = a;
-	h->last = a;
+		q->last->next = a;
+	q->last = a;
+}
+
+static void
+make_ready_again(struct hasher *h, struct attempt *a)
+{
+	struct hasher_queue *q = queue_of(h, a);
+
+	a->next = q->first;
+	if (q->first == NULL)
+		q->last = a;
+	q->first = a;
+}
+
+static bool
+is_ready(const struct hasher *h)
+{
+	return h->regulars.first != NULL || h->others.first != NULL;
 }
 
 static struct attempt *
 take_ready(struct hasher *h)
 {
-	struct attempt *a = h->ready;
+	struct hasher_queue *q = h->regulars.first != NULL ? &h->regulars :
+							     &h->others;
+	struct attempt *a = q->first;
 
 	if (a != NULL)
-		h->ready = a->next;
+		q->first = a->next;
 	return a;
 }
 
@@ -163,7 +190,7 @@ set_timer(struct hasher *h)
 {
 	uint64_t now = uv_now(h->loop);
 
-	if (h->ready != NULL && h->running == NULL)
+	if (is_ready(h) && h->running == NULL)
 		uv_timer_start(&h->timer, on_timer, BUSY_MS, 0);
 	else if (h->waiting != NULL)
 		uv_timer_start(&h->timer, on_timer, h->waiting->due > now ?
@@ -192,10 +219,7 @@ pump(struct hasher *h)
 		if (!is_admitted(h, a))
 			continue;
 		if (!run(h, a)) {
-			a->next = h->ready;
-			if (h->ready == NULL)
-				h->last = a;
-			h->ready = a;
+			make_ready_again(h, a);
 			break;
 		}
 	}
@@ -208,6 +232,7 @@ hasher_submit(struct hasher *h, struct attempt *a,
 {
 	a->done = done;
 	a->arg = arg;
+	a->regular = attempt_is_regular(a);
 	make_ready(h, a);
 	/* Not at once: done() of another one might be called in the midst of
 	 * what this caller does. */

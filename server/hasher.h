@@ -8,6 +8,9 @@
  * and all hashers together at most AUTH_AT_ONCE, so that hashing leaves cores
  * to those who serve and threads to files.
  *
+ * Who has logged in from an address before goes before those who have not: a
+ * crowd that guesses, each from an address of its own, is no queue to stand in.
+ *
  * Owns:    the attempts that are given to it, until done(), which owns them
  *          then; and those that were forgotten.
  * Threads: its loop's; the work itself runs on the pool's.
@@ -21,12 +24,17 @@
 
 #include "server/auth.h"
 
+/* First come, first served. */
+struct hasher_queue {
+	struct attempt *first, *last;
+};
+
 struct hasher {
 	uv_loop_t *loop;
 	uv_timer_t timer;
 	uv_work_t work;
 	struct attempt *running;
-	struct attempt *ready, *last; /* first come, first served */
+	struct hasher_queue regulars, others; /* ready */
 	struct attempt *waiting; /* for their turn, the next one first */
 };
 

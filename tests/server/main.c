@@ -8,6 +8,7 @@
 	X(conffile)                                                           \
 	X(config)                                                             \
 	X(confine)                                                            \
+	X(hasher)                                                             \
 	X(listen)                                                             \
 	X(meta)                                                               \
 	X(rights)                                                             \
@@ -16,7 +17,7 @@
 	X(stats)                                                              \
 	X(throttle)                                                           \
 	X(users)                                                              \
-	X(watch) \
+	X(watch)                                                              \
 	X(work)
 
 #define X(suite) Suite *suite##_suite(void);
