@@ -7,6 +7,7 @@
 #	bench/replay.sh			six short ones
 #	bench/replay.sh --all		all of them: more than an hour
 #	bench/replay.sh scarab:64 calcify:128
+#	bench/replay.sh --curves	slabd simulated; see misses.py
 
 cd "$(dirname "$0")/.." || exit 1
 TRACES=${TRACES:-../shared/traces}
@@ -19,5 +20,9 @@ mkdir -p build/bench
 if [ ! -x build/bench/replay ] ||
     [ "$TRACES/replay.c" -nt build/bench/replay ]; then
 	${CC:-cc} -O2 -w -o build/bench/replay "$TRACES/replay.c" -lm || exit 1
+fi
+if [ "${1-}" = --curves ]; then
+	shift
+	exec python3 bench/misses.py "$@"
 fi
 exec python3 bench/replay.py "$@"
