@@ -30,6 +30,7 @@ RUN_PACKAGES   := gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
 	libseccomp-dev \
 	libmicrohttpd-dev pkg-config
 CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
+	libsasl2-modules \
 	python3-pymemcache python3-pylibmc php-cli php-memcached perl \
 	libcache-memcached-fast-perl libcache-memcached-perl \
 	munin-plugins-extra collectd-core netcat-openbsd telnet \

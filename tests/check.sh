@@ -26,7 +26,11 @@ PYTHON=/usr/bin/python3
 export PYTHONDONTWRITEBYTECODE=1
 export CK_FORK=yes
 # The sanitizers slow the suites down.
-[ "$flavour" = release ] || export CK_TIMEOUT_MULTIPLIER=5
+limit_unit=600
+if [ "$flavour" != release ]; then
+	limit_unit=1800
+	export CK_TIMEOUT_MULTIPLIER=5
+fi
 
 # gcc's ThreadSanitizer cannot run where the kernel spreads addresses widely.
 wrap=
@@ -92,7 +96,7 @@ replay()
 echo "slabd: checking ($flavour)"
 [ "$flavour" = release ] && part lint 300 sh tests/lint.sh
 for t in slab proto server; do
-	[ -x "$B/test-$t" ] && part "unit-$t" 600 $wrap "$B/test-$t"
+	[ -x "$B/test-$t" ] && part "unit-$t" $limit_unit $wrap "$B/test-$t"
 done
 replay
 SLABD=$PWD/$B/slabd

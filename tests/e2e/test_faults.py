@@ -341,6 +341,9 @@ class Disk(Faults):
         """A server whose directory holds no byte more, or None."""
         if shutil.which("unshare") is None or os.geteuid() != 0:
             raise unittest.SkipTest("not root")
+        if subprocess.run(["unshare", "-m", "true"],
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            raise unittest.SkipTest("no mounts of its own here")
         s = harness.Server(args, wait=False)
         self.addCleanup(s.stop)
         os.mkdir(s.path("full"))
