@@ -234,14 +234,14 @@ fresh(struct arena *a)
 	return n;
 }
 
-uint32_t
-arena_take(struct arena *a)
+static uint32_t
+take(struct arena *a, bool exchange)
 {
 	uint32_t n = ARENA_NONE;
 	struct page *p;
 
 	lock_acquire(&a->lock);
-	if (arena_room(a) > 0) {
+	if (exchange || arena_room(a) > 0) {
 		n = pop(a, &a->warm_head, &a->nwarm);
 		if (n == ARENA_NONE)
 			n = pop(a, &a->cold_head, &a->ncold);
@@ -259,6 +259,18 @@ arena_take(struct arena *a)
 	p->prev = p->next = 0;
 	atomic_store_explicit(&p->draining, 0, memory_order_relaxed);
 	return n;
+}
+
+uint32_t
+arena_take(struct arena *a)
+{
+	return take(a, false);
+}
+
+uint32_t
+arena_take_in_exchange(struct arena *a)
+{
+	return take(a, true);
 }
 
 /* Returns one page's memory if the free pages that kept theirs do not fit

@@ -23,7 +23,8 @@
  * Owns:    the mapping and the table of pages.
  * Threads: arena_take(), arena_give() and arena_set_limit() take the arena's
  *          lock; the others need none.
- * Fails:   arena_take() returns ARENA_NONE at the limit.
+ * Fails:   arena_take() returns ARENA_NONE at the limit; both at the end of
+ *          the mapping.
  * Cost:    O(1); arena_set_limit() down returns memory, O(free pages).
  */
 #ifndef SLAB_ARENA_H
@@ -79,6 +80,9 @@ void arena_fini(struct arena *);
  * for somebody may walk it from then on.
  */
 uint32_t arena_take(struct arena *);
+/* Likewise, but at the limit, too: for who has just given one back.  While
+ * there is an excess arena_take() would refuse it. */
+uint32_t arena_take_in_exchange(struct arena *);
 /* No item is in it any more; who may still mark one is waited for. */
 void arena_give(struct arena *, uint32_t page);
 

@@ -336,6 +336,9 @@ room_make(struct cache *c, unsigned class_id, uint32_t now)
 			h = evict_anywhere(c, class_id, now);
 		if (h == 0 && !room_steal(c, class_id, now))
 			break;
+		/* What the cache must give back besides is upkeep's to find. */
+		if (h == 0)
+			h = slab_alloc_in_exchange(&c->slab, class_id);
 	}
 	return h != 0 ? h : slab_alloc(&c->slab, class_id);
 }

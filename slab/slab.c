@@ -298,15 +298,14 @@ page_handle(const struct slab *s, uint32_t n)
 	return (handle)n << (ARENA_PAGE_SHIFT - s->arena.unit_shift);
 }
 
-/* A new page, of which the first chunk is taken. */
+/* The new page n, of which the first chunk is taken. */
 static handle
-open_page(struct slab *s, unsigned id)
+open_page(struct slab *s, unsigned id, uint32_t n)
 {
 	struct slab_class *c = &s->classes[id];
-	uint32_t n, i, step = c->chunk_size >> s->arena.unit_shift;
+	uint32_t i, step = c->chunk_size >> s->arena.unit_shift;
 	handle first, h, next = 0;
 
-	n = arena_take(&s->arena);
 	if (n == ARENA_NONE)
 		return 0;
 	first = page_handle(s, n);
@@ -329,17 +328,13 @@ open_page(struct slab *s, unsigned id)
 	return h;
 }
 
-/* In a full cache most calls end at the first line, without a lock. */
-handle
-slab_alloc(struct slab *s, unsigned id)
+/* A chunk of a page that has others in use. */
+static handle
+alloc_partial(struct slab *s, struct slab_class *c)
 {
-	struct slab_class *c = &s->classes[id];
 	handle h = 0;
 	uint32_t n;
 
-	assert(id >= 1 && id <= s->nclasses);
-	if (get_partial(c) == ARENA_NONE)
-		return arena_room(&s->arena) > 0 ? open_page(s, id) : 0;
 	lock_acquire(&c->lock);
 	n = get_partial(c);
 	if (n != ARENA_NONE) {
@@ -350,7 +345,31 @@ slab_alloc(struct slab *s, unsigned id)
 		}
 	}
 	lock_release(&c->lock);
-	return h != 0 ? h : open_page(s, id);
+	return h;
+}
+
+/* In a full cache most calls end without a lock. */
+handle
+slab_alloc(struct slab *s, unsigned id)
+{
+	struct slab_class *c = &s->classes[id];
+	handle h = 0;
+
+	assert(id >= 1 && id <= s->nclasses);
+	if (get_partial(c) != ARENA_NONE)
+		h = alloc_partial(s, c);
+	if (h == 0 && arena_room(&s->arena) > 0)
+		h = open_page(s, id, arena_take(&s->arena));
+	return h;
+}
+
+handle
+slab_alloc_in_exchange(struct slab *s, unsigned id)
+{
+	handle h = alloc_partial(s, &s->classes[id]);
+
+	return h != 0 ? h :
+	    open_page(s, id, arena_take_in_exchange(&s->arena));
 }
 
 /* The page is empty and in no list. */

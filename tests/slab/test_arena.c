@@ -210,6 +210,11 @@ START_TEST(charges)
 	ck_assert_uint_eq(take(), ARENA_NONE);
 	arena_charge(&a, MB);
 	ck_assert_uint_eq(arena_excess(&a), 16);
+	arena_give(&a, 1);
+	ck_assert_uint_eq(take(), ARENA_NONE);
+	ck_assert_uint_eq(arena_take_in_exchange(&a), 1);
+	a.pages[1].class_id = 1;
+	ck_assert_uint_eq(arena_excess(&a), 16);
 	arena_charge(&a, 100 * MB); /* more than there is */
 	ck_assert_uint_eq(arena_room(&a), 0);
 	ck_assert_uint_eq(arena_excess(&a), 256 - 48);

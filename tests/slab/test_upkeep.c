@@ -323,6 +323,23 @@ START_TEST(the_limit_moves_both_ways)
 }
 END_TEST
 
+/* What has to be given back (112 pages here, as a table that grew may demand,
+ * too) must not be found before an item gets its room. */
+START_TEST(any_item_fits_before_the_excess_is_gone)
+{
+	ck_assert(cache_set_limit(c, 8 * MB));
+	fill(0, 12000, 500, 0);
+	ck_assert(cache_set_limit(c, MB));
+	ck_assert_uint_gt(arena_excess(&c->slab.arena), 64);
+	fill(20000, 20010, 3, 0);
+	fill(20010, 20020, 3000, 0);
+	fill(20020, 20030, 30000, 0);
+	cache_check(c);
+	keep_up();
+	ck_assert_uint_eq(arena_excess(&c->slab.arena), 0);
+}
+END_TEST
+
 /* ------------------------------------------------------------ looking in */
 
 START_TEST(what_stats_say)
@@ -574,6 +591,7 @@ upkeep_suite(void)
 	tcase_add_test(t, the_sweep_removes_the_dead);
 	tcase_add_test(t, the_sweep_is_bounded);
 	tcase_add_test(t, the_limit_moves_both_ways);
+	tcase_add_test(t, any_item_fits_before_the_excess_is_gone);
 	tcase_add_test(t, what_stats_say);
 	tcase_add_test(t, tallies_add_up);
 	tcase_add_test(t, the_walk_sees_all_once);
