@@ -30,7 +30,7 @@ scan_load64(const char *p)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	v = __builtin_bswap64(v);
 #endif
-	return (v);
+	return v;
 }
 
 static inline uint32_t
@@ -42,7 +42,7 @@ scan_load32(const char *p)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	v = __builtin_bswap32(v);
 #endif
-	return (v);
+	return v;
 }
 
 /* The bytes of v that equal c, as 8 bits. */
@@ -53,7 +53,7 @@ scan_equal8(uint64_t v, unsigned char c)
 
 	v ^= UINT64_C(0x0101010101010101) * c;
 	v = ~(((v & low) + low) | v | low) >> 7;
-	return ((unsigned)(v * UINT64_C(0x0102040810204080) >> 56));
+	return (unsigned)(v * UINT64_C(0x0102040810204080) >> 56);
 }
 
 /* 16 bytes at p, all readable: those that equal a or b. */
@@ -63,16 +63,16 @@ scan_either16(const char *p, char a, char b)
 #ifdef SCAN_SSE2
 	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 
-	return ((unsigned)_mm_movemask_epi8(
+	return (unsigned)_mm_movemask_epi8(
 	    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(a)),
-	    _mm_cmpeq_epi8(v, _mm_set1_epi8(b)))));
+	    _mm_cmpeq_epi8(v, _mm_set1_epi8(b))));
 #else
 	uint64_t lo = scan_load64(p), hi = scan_load64(p + 8);
 
-	return (scan_equal8(lo, (unsigned char)a) |
+	return scan_equal8(lo, (unsigned char)a) |
 	    scan_equal8(lo, (unsigned char)b) |
 	    (scan_equal8(hi, (unsigned char)a) |
-	    scan_equal8(hi, (unsigned char)b)) << 8);
+	    scan_equal8(hi, (unsigned char)b)) << 8;
 #endif
 }
 
@@ -91,11 +91,11 @@ scan_either_few(const char *p, size_t n, char a, char b)
 		v = scan_load64(p + n - 8);
 		mask |= (scan_equal8(v, (unsigned char)a) |
 		    scan_equal8(v, (unsigned char)b)) << (n - 8);
-		return (mask);
+		return mask;
 	}
 	for (; i < n; i++)
 		mask |= (unsigned)(p[i] == a || p[i] == b) << i;
-	return (mask);
+	return mask;
 }
 
 /* The index of the first blank or line feed, n if there is none. */
@@ -110,18 +110,18 @@ scan_word_end(const char *p, size_t n)
 		mask = scan_either16(p + i, ' ', '\n') |
 		    scan_either16(p + i + 16, ' ', '\n') << 16;
 		if (mask != 0)
-			return (i + (unsigned)__builtin_ctz(mask));
+			return i + (unsigned)__builtin_ctz(mask);
 	}
 	if (n - i >= 16) {
 		mask = scan_either16(p + i, ' ', '\n');
 		if (mask != 0)
-			return (i + (unsigned)__builtin_ctz(mask));
+			return i + (unsigned)__builtin_ctz(mask);
 		i += 16;
 	}
 	for (; i < n; i++)
 		if (p[i] == ' ' || p[i] == '\n')
 			break;
-	return (i);
+	return i;
 }
 
 /* The same, looking at no more than max bytes.  Most keys end within 32, so
@@ -135,9 +135,9 @@ scan_key_end(const char *p, size_t n, size_t max)
 		mask = scan_either16(p, ' ', '\n') |
 		    scan_either16(p + 16, ' ', '\n') << 16;
 		if (__builtin_expect(mask != 0, 1))
-			return ((size_t)__builtin_ctz(mask));
+			return (size_t)__builtin_ctz(mask);
 	}
-	return (scan_word_end(p, n < max ? n : max));
+	return scan_word_end(p, n < max ? n : max);
 }
 
 #endif

@@ -69,17 +69,17 @@ find_command(const char *at, size_t n)
 	for (c = COMMANDS; c < end; c++)
 		if (c->n == n && c->word[0] == at[0] &&
 		    memcmp(c->word, at, n) == 0)
-			return (c);
-	return (NULL);
+			return c;
+	return NULL;
 }
 
 static uint32_t
 four(const char *word)
 {
-	return ((uint32_t)(unsigned char)word[0] |
+	return (uint32_t)(unsigned char)word[0] |
 	    (uint32_t)(unsigned char)word[1] << 8 |
 	    (uint32_t)(unsigned char)word[2] << 16 |
-	    (uint32_t)(unsigned char)word[3] << 24);
+	    (uint32_t)(unsigned char)word[3] << 24;
 }
 
 /* ------------------------------------------------------------ refusals */
@@ -103,7 +103,7 @@ refuse(struct request *req, enum op op, enum status problem)
 	req->problem = problem;
 	req->close = false;
 	req->swallow = 0;
-	return (PARSE_REFUSE);
+	return PARSE_REFUSE;
 }
 
 static enum parse
@@ -112,14 +112,14 @@ refuse_quietly(struct request *req, enum op op, enum status problem,
 {
 	refuse(req, op, problem);
 	req->quiet = quiet;
-	return (PARSE_REFUSE);
+	return PARSE_REFUSE;
 }
 
 /* Bytes that mean nothing: consumed, and no answer. */
 static enum parse
 skip(struct request *req, enum op op)
 {
-	return (refuse(req, op, STATUS_NOTHING));
+	return refuse(req, op, STATUS_NOTHING);
 }
 
 /* The very last word is noreply, and not the first. */
@@ -130,7 +130,7 @@ ends_noreply(const struct line *l)
 
 	while (n > 0 && l->at[n - 1] == ' ')
 		n--;
-	return (n > 8 && memcmp(l->at + n - 8, " noreply", 8) == 0);
+	return n > 8 && memcmp(l->at + n - 8, " noreply", 8) == 0;
 }
 
 static enum parse
@@ -142,9 +142,9 @@ parse_unknown(const struct line *l, struct request *req)
 	/* A browser or worse: let it go. */
 	if (n > 0 && words[n - 1].n >= 5 &&
 	    memcmp(words[n - 1].at, "HTTP/", 5) == 0)
-		return (PARSE_CLOSE);
-	return (refuse_quietly(req, OP_UNKNOWN, STATUS_ERROR,
-	    ends_noreply(l)));
+		return PARSE_CLOSE;
+	return refuse_quietly(req, OP_UNKNOWN, STATUS_ERROR,
+	    ends_noreply(l));
 }
 
 /* ------------------------------------------------------------ get and gat */
@@ -159,7 +159,7 @@ deliver_key(struct request *req, enum op op, const char *key, size_t nkey,
 	req->key = key;
 	req->nkey = (uint32_t)nkey;
 	req->follow = 0;
-	return (PARSE_REQUEST);
+	return PARSE_REQUEST;
 }
 
 /*
@@ -179,10 +179,10 @@ next_key(struct parser *p, const char *in, size_t n, struct request *req,
 		assert(nkey - 1 < PROTO_KEY_MAX);
 		p->in_keys = true;
 		*used = i;
-		return (deliver_key(req, p->op, in, nkey, false));
+		return deliver_key(req, p->op, in, nkey, false);
 	}
 	if (nkey == n)
-		return (PARSE_MORE);
+		return PARSE_MORE;
 	if (in[nkey] == '\n') {
 		nkey -= in[nkey - 1] == '\r';
 	} else {
@@ -198,7 +198,7 @@ next_key(struct parser *p, const char *in, size_t n, struct request *req,
 	assert(nkey - 1 < PROTO_KEY_MAX);
 	p->in_keys = !last;
 	*used = i;
-	return (deliver_key(req, p->op, in, nkey, last));
+	return deliver_key(req, p->op, in, nkey, last);
 }
 
 /*
@@ -214,10 +214,10 @@ has_long_key(const char *at, size_t n)
 	while (n - i > PROTO_KEY_MAX) {
 		for (j = i + PROTO_KEY_MAX; at[j] != ' '; j--)
 			if (j == i)
-				return (true);
+				return true;
 		i = j + 1;
 	}
-	return (false);
+	return false;
 }
 
 static enum parse
@@ -229,12 +229,12 @@ parse_keys(struct parser *p, enum op op, const struct line *l, size_t off,
 	while (off < l->n && l->at[off] == ' ')
 		off++;
 	if (off == l->n || has_long_key(l->at + off, l->n - off))
-		return (refuse(req, op, STATUS_BAD_FORMAT));
+		return refuse(req, op, STATUS_BAD_FORMAT);
 	p->op = op;
 	p->long_line = false;
 	parse = next_key(p, l->at + off, l->used - off, req, used);
 	*used += off;
-	return (parse);
+	return parse;
 }
 
 static enum parse
@@ -245,12 +245,12 @@ parse_tkeys(struct parser *p, enum op op, const struct line *l,
 	int32_t exptime;
 
 	if (token_words(l->at, l->n, words, 3) < 3)
-		return (refuse(req, op, STATUS_BAD_FORMAT));
+		return refuse(req, op, STATUS_BAD_FORMAT);
 	if (!token_int32(words[1], &exptime))
-		return (refuse(req, op, STATUS_BAD_EXPTIME));
+		return refuse(req, op, STATUS_BAD_EXPTIME);
 	p->exptime = exptime;
-	return (parse_keys(p, op, l, (size_t)(words[2].at - l->at), req,
-	    used));
+	return parse_keys(p, op, l, (size_t)(words[2].at - l->at), req,
+	    used);
 }
 
 /* ------------------------------------------------------------ long gets */
@@ -263,13 +263,13 @@ drop_line(struct parser *p, const char *in, size_t n, struct request *req,
 	const char *lf = memchr(in, '\n', n);
 
 	if (n == 0)
-		return (PARSE_MORE);
+		return PARSE_MORE;
 	*used = n;
 	if (lf != NULL) {
 		*used = (size_t)(lf - in) + 1;
 		p->in_keys = p->skip_line = false;
 	}
-	return (skip(req, p->op));
+	return skip(req, p->op);
 }
 
 static enum parse
@@ -280,7 +280,7 @@ refuse_long(struct parser *p, struct request *req, enum op op,
 	p->long_line = true;
 	p->skip_line = true;
 	p->op = op;
-	return (refuse(req, op, problem));
+	return refuse(req, op, problem);
 }
 
 /* The end of a long line; `last' could not be said of its last key. */
@@ -289,14 +289,14 @@ end_keys(struct parser *p, struct request *req)
 {
 	p->in_keys = false;
 	if (!p->seen_key)
-		return (refuse(req, p->op, STATUS_BAD_FORMAT));
+		return refuse(req, p->op, STATUS_BAD_FORMAT);
 	req->op = OP_END;
 	req->quiet = false;
 	req->last = true;
 	req->key = NULL;
 	req->nkey = 0;
 	req->follow = 0;
-	return (PARSE_REQUEST);
+	return PARSE_REQUEST;
 }
 
 /*
@@ -318,21 +318,21 @@ next_long_key(struct parser *p, const char *in, size_t n, size_t off,
 	*used = off;
 	if (end == left) {
 		/* Blanks are let go, however many of them there are. */
-		return (off > 0 ? skip(req, p->op) : PARSE_MORE);
+		return off > 0 ? skip(req, p->op) : PARSE_MORE;
 	}
 	nkey = end;
 	if (end < KEY_AND_END && in[off + end] == '\n')
 		nkey -= end > 0 && in[off + end - 1] == '\r';
 	if (nkey > PROTO_KEY_MAX) {
 		*used = off + end;
-		return (refuse_long(p, req, p->op, STATUS_BAD_FORMAT));
+		return refuse_long(p, req, p->op, STATUS_BAD_FORMAT);
 	}
 	*used = off + end + 1;
 	if (nkey == 0)
-		return (end_keys(p, req));
+		return end_keys(p, req);
 	p->seen_key = true;
 	p->in_keys = in[off + end] != '\n';
-	return (deliver_key(req, p->op, in + off, nkey, !p->in_keys));
+	return deliver_key(req, p->op, in + off, nkey, !p->in_keys);
 }
 
 static NOINLINE enum parse
@@ -340,8 +340,8 @@ resume_long(struct parser *p, const char *in, size_t n, struct request *req,
     size_t *used)
 {
 	if (p->skip_line)
-		return (drop_line(p, in, n, req, used));
-	return (next_long_key(p, in, n, 0, req, used));
+		return drop_line(p, in, n, req, used);
+	return next_long_key(p, in, n, 0, req, used);
 }
 
 /* No line end among the bytes that may be looked at. */
@@ -352,22 +352,22 @@ parse_unfinished(struct parser *p, const char *in, size_t n,
 	size_t i = 0;
 
 	if (n <= PROTO_LINE_MAX)
-		return (PARSE_MORE);
+		return PARSE_MORE;
 	while (i < LINE_BLANKS_MAX && in[i] == ' ')
 		i++;
 	if (memcmp(in + i, "get ", 4) != 0 && memcmp(in + i, "gets ", 5) != 0)
-		return (PARSE_CLOSE);
+		return PARSE_CLOSE;
 	if (n < PROTO_LINE_WHOLE)
-		return (PARSE_MORE);
+		return PARSE_MORE;
 	*used = i;
 	if (i > 0)
-		return (refuse_long(p, req, OP_UNKNOWN, STATUS_ERROR));
+		return refuse_long(p, req, OP_UNKNOWN, STATUS_ERROR);
 	p->op = in[3] == 's' ? OP_GETS : OP_GET;
 	p->in_keys = true;
 	p->long_line = true;
 	p->skip_line = false;
 	p->seen_key = false;
-	return (next_long_key(p, in, n, in[3] == 's' ? 5 : 4, req, used));
+	return next_long_key(p, in, n, in[3] == 's' ? 5 : 4, req, used);
 }
 
 /* ------------------------------------------------------------ storage */
@@ -377,7 +377,7 @@ refuse_value(struct request *req, enum op op, int32_t nvalue, bool quiet)
 {
 	refuse_quietly(req, op, STATUS_BAD_FORMAT, quiet);
 	req->swallow = (uint64_t)nvalue + 2;
-	return (PARSE_REFUSE);
+	return PARSE_REFUSE;
 }
 
 static enum parse
@@ -391,22 +391,22 @@ parse_store(enum op op, const struct line *l, struct request *req)
 	/* Not recognised so far, hence answered in spite of noreply. */
 	if (n < 5 || !token_int32(words[4], &nvalue) || nvalue < 0 ||
 	    nvalue > VALUE_MAX)
-		return (refuse(req, op, STATUS_BAD_FORMAT));
+		return refuse(req, op, STATUS_BAD_FORMAT);
 	quiet = ends_noreply(l);
 	if (words[1].n > PROTO_KEY_MAX ||
 	    !token_flags(words[2], &req->client_flags) ||
 	    !token_exptime(words[3], &req->exptime))
-		return (refuse_value(req, op, nvalue, quiet));
+		return refuse_value(req, op, nvalue, quiet);
 	req->has_cas = op == OP_CAS;
 	if (op == OP_CAS && (n < 6 || !token_uint64(words[5], &req->cas)))
-		return (refuse_value(req, op, nvalue, quiet));
+		return refuse_value(req, op, nvalue, quiet);
 	req->op = op;
 	req->quiet = quiet;
 	req->key = words[1].at;
 	req->nkey = words[1].n;
 	req->nvalue = (uint32_t)nvalue;
 	req->follow = (uint32_t)nvalue + 2;
-	return (PARSE_REQUEST);
+	return PARSE_REQUEST;
 }
 
 /* One to ten digits at p; NULL if there are none, or more. */
@@ -424,7 +424,7 @@ read_short(const char *p, const char *end, uint64_t *out)
 		v = v * 10 + digit;
 	}
 	*out = v;
-	return ((size_t)(p - start) - 1 < 10 && p < end ? p : NULL);
+	return (size_t)(p - start) - 1 < 10 && p < end ? p : NULL;
 }
 
 bool
@@ -438,34 +438,34 @@ text_parse_plain_store(enum op op, const char *in, size_t n, size_t at,
 
 	p = key + nkey;
 	if (nkey - 1 >= PROTO_KEY_MAX || left - nkey < 8)
-		return (false);
+		return false;
 	if (scan_load32(p) == four(" 0 0") && p[4] == ' ') {
 		flags = exptime = 0;
 		p += 4;
 	} else {
 		if (*p != ' ')
-			return (false);
+			return false;
 		p = read_short(p + 1, end, &flags);
 		if (p == NULL || *p != ' ' || flags > UINT32_MAX)
-			return (false);
+			return false;
 		p = read_short(p + 1, end, &exptime);
 		if (p == NULL || *p != ' ' || exptime > INT32_MAX)
-			return (false);
+			return false;
 	}
 	p = read_short(p + 1, end, &nvalue);
 	if (p == NULL || nvalue > VALUE_MAX)
-		return (false);
+		return false;
 	req->quiet = false;
 	if (*p == ' ') {
 		if (end - p < 10 || memcmp(p, " noreply\r\n", 10) != 0)
-			return (false);
+			return false;
 		req->quiet = true;
 		p += 8;
 	}
 	if (*p == '\r' && end - p > 1)
 		p++;
 	if (*p != '\n')
-		return (false);
+		return false;
 	*used = (size_t)(p - in) + 1;
 	req->op = op;
 	req->has_cas = false;
@@ -475,7 +475,7 @@ text_parse_plain_store(enum op op, const char *in, size_t n, size_t at,
 	req->exptime = (int64_t)exptime;
 	req->nvalue = (uint32_t)nvalue;
 	req->follow = (uint32_t)nvalue + 2;
-	return (true);
+	return true;
 }
 
 /* ------------------------------------------------------------ the others */
@@ -493,21 +493,21 @@ parse_one_key(const struct command *c, const struct line *l,
 	bool quiet;
 
 	if (n < want)
-		return (refuse(req, op, STATUS_BAD_FORMAT));
+		return refuse(req, op, STATUS_BAD_FORMAT);
 	/* One may delete a key of that name, and hear of it. */
 	quiet = n == 3 && ends_noreply(l);
 	if (words[1].n > PROTO_KEY_MAX)
-		return (refuse_quietly(req, op, STATUS_BAD_FORMAT, quiet));
+		return refuse_quietly(req, op, STATUS_BAD_FORMAT, quiet);
 	if (c->shape == SHAPE_NUMBER) {
 		if (!token_uint64(words[2], &req->delta))
-			return (refuse_quietly(req, op, STATUS_BAD_DELTA,
-			    quiet));
+			return refuse_quietly(req, op, STATUS_BAD_DELTA,
+			    quiet);
 		req->no_create = true;
 		req->initial = 0;
 	} else if (c->shape == SHAPE_TOUCH) {
 		if (!token_int32(words[2], &exptime))
-			return (refuse_quietly(req, op, STATUS_BAD_EXPTIME,
-			    quiet));
+			return refuse_quietly(req, op, STATUS_BAD_EXPTIME,
+			    quiet);
 		req->exptime = exptime;
 	}
 	req->op = op;
@@ -516,7 +516,7 @@ parse_one_key(const struct command *c, const struct line *l,
 	req->key = words[1].at;
 	req->nkey = words[1].n;
 	req->follow = 0;
-	return (PARSE_REQUEST);
+	return PARSE_REQUEST;
 }
 
 /* The handler reads the words; to some of them noreply is but a word. */
@@ -530,7 +530,7 @@ parse_words(enum op op, const struct line *l, struct request *req)
 	req->nkey = 0;
 	req->follow = 0;
 	req->words.n = token_words(l->at, l->n, req->words.at, WORDS_SEEN);
-	return (PARSE_REQUEST);
+	return PARSE_REQUEST;
 }
 
 static enum parse
@@ -539,26 +539,26 @@ parse_command(struct parser *p, const struct command *c, const struct line *l,
 {
 	switch ((enum shape)c->shape) {
 	case SHAPE_KEYS:
-		return (parse_keys(p, c->op, l, c->n, req, used));
+		return parse_keys(p, c->op, l, c->n, req, used);
 	case SHAPE_TKEYS:
-		return (parse_tkeys(p, c->op, l, req, used));
+		return parse_tkeys(p, c->op, l, req, used);
 	case SHAPE_STORE:
 		if (text_parse_plain_store(c->op, l->at, l->used, c->n + 1U,
 		    req, used))
-			return (PARSE_REQUEST);
-		return (parse_store(c->op, l, req));
+			return PARSE_REQUEST;
+		return parse_store(c->op, l, req);
 	case SHAPE_CAS:
-		return (parse_store(c->op, l, req));
+		return parse_store(c->op, l, req);
 	case SHAPE_KEY:
 	case SHAPE_NUMBER:
 	case SHAPE_TOUCH:
-		return (parse_one_key(c, l, req));
+		return parse_one_key(c, l, req);
 	case SHAPE_META:
-		return (meta_parse(c->op, l->at, l->n, req));
+		return meta_parse(c->op, l->at, l->n, req);
 	case SHAPE_WORDS:
 		if (meta_is(c->op))
-			return (meta_parse(c->op, l->at, l->n, req));
-		return (parse_words(c->op, l, req));
+			return meta_parse(c->op, l->at, l->n, req);
+		return parse_words(c->op, l, req);
 	}
 	assert(false);
 }
@@ -574,7 +574,7 @@ parse_line(struct parser *p, const char *in, size_t n, struct request *req,
 	size_t nword;
 
 	if (lf == NULL)
-		return (parse_unfinished(p, in, n, req, used));
+		return parse_unfinished(p, in, n, req, used);
 	l.at = in;
 	l.n = (size_t)(lf - in);
 	l.used = l.n + 1;
@@ -582,13 +582,13 @@ parse_line(struct parser *p, const char *in, size_t n, struct request *req,
 		l.n--;
 	*used = l.used;
 	if (l.used < LINE_MIN)
-		return (refuse(req, OP_UNKNOWN, STATUS_BAD_FORMAT));
+		return refuse(req, OP_UNKNOWN, STATUS_BAD_FORMAT);
 	nword = scan_word_end(in, l.n);
 	/* A leading blank makes an empty command, which is unknown. */
 	c = nword > 0 ? find_command(in, nword) : NULL;
 	if (c == NULL)
-		return (parse_unknown(&l, req));
-	return (parse_command(p, c, &l, req, used));
+		return parse_unknown(&l, req);
+	return parse_command(p, c, &l, req, used);
 }
 
 /* Lines that begin otherwise than with get, in the order of their number. */
@@ -602,12 +602,12 @@ parse_other(struct parser *p, const char *in, size_t n, struct request *req,
 		head = scan_load32(in);
 		if (head == four("set ") &&
 		    text_parse_plain_store(OP_SET, in, n, 4, req, used))
-			return (PARSE_REQUEST);
+			return PARSE_REQUEST;
 		if ((head & 0xffffff) == (four("mg ") & 0xffffff) &&
 		    meta_parse_plain(OP_MG, in, n, req, used))
-			return (PARSE_REQUEST);
+			return PARSE_REQUEST;
 	}
-	return (parse_line(p, in, n, req, used));
+	return parse_line(p, in, n, req, used);
 }
 
 /*
@@ -621,18 +621,18 @@ text_parse(struct parser *p, const char *in, size_t n, struct request *req,
 	size_t end, nkey;
 
 	if (p->in_keys)
-		return (p->long_line ? resume_long(p, in, n, req, used) :
-				       next_key(p, in, n, req, used));
+		return p->long_line ? resume_long(p, in, n, req, used) :
+				       next_key(p, in, n, req, used);
 	if (n < 5 || scan_load32(in) != four("get "))
-		return (parse_other(p, in, n, req, used));
+		return parse_other(p, in, n, req, used);
 	end = 4 + scan_word_end(in + 4, n - 4);
 	if (end == n || in[end] != '\n')
-		return (parse_line(p, in, n, req, used));
+		return parse_line(p, in, n, req, used);
 	nkey = end - 4 - (in[end - 1] == '\r');
 	if (nkey - 1 >= PROTO_KEY_MAX)
-		return (parse_line(p, in, n, req, used));
+		return parse_line(p, in, n, req, used);
 	*used = end + 1;
-	return (deliver_key(req, OP_GET, in + 4, nkey, true));
+	return deliver_key(req, OP_GET, in + 4, nkey, true);
 }
 
 /* ------------------------------------------------------------ replies */
@@ -653,13 +653,13 @@ text_put_status(char *out, enum status status)
 
 	if (status == STATUS_STORED) {
 		memcpy(out, "STORED\r\n", 8);
-		return (out + 8);
+		return out + 8;
 	}
 	if (STATUS_LINES[status].text == NULL)
-		return (out);
+		return out;
 	memcpy(out, STATUS_LINES[status].text, n);
 	memcpy(out + n, "\r\n", 2);
-	return (out + n + 2);
+	return out + n + 2;
 }
 
 /* memcpy() of 1 to 250 bytes, most often 8 to 32, without the call. */
@@ -679,14 +679,14 @@ put_key(char *out, const char *key, size_t n)
 		for (i = 0; i < n; i++)
 			out[i] = key[i];
 	}
-	return (out + n);
+	return out + n;
 }
 
 static char *
 put_number(char *out, uint64_t v)
 {
 	*out++ = ' ';
-	return (token_put_uint64(out, v));
+	return token_put_uint64(out, v);
 }
 
 static char *
@@ -699,7 +699,7 @@ put_value_head(char *out, const struct request *req, const struct result *res)
 	if (req->op == OP_GETS || req->op == OP_GATS)
 		out = put_number(out, res->cas);
 	memcpy(out, "\r\n", 2);
-	return (out + 2);
+	return out + 2;
 }
 
 static NOINLINE char *
@@ -708,26 +708,26 @@ compose_other(char *out, const struct request *req, const struct result *res)
 	bool keys = req->op <= OP_GATS || req->op == OP_END;
 
 	if (req->op <= OP_GATS && res->status == STATUS_FOUND)
-		return (put_value_head(out, req, res));
+		return put_value_head(out, req, res);
 	if (req->quiet)
-		return (out);
+		return out;
 	/* One answer to a line, however many keys it has. */
 	if (keys && !req->last)
-		return (out);
+		return out;
 	switch (res->status) {
 	case STATUS_NUMBER:
 		out = token_put_uint64(out, res->number);
 		memcpy(out, "\r\n", 2);
-		return (out + 2);
+		return out + 2;
 	case STATUS_TEXT:
 		memcpy(out, res->text, res->ntext);
-		return (out + res->ntext);
+		return out + res->ntext;
 	case STATUS_OK:
 	case STATUS_NOT_FOUND:
-		return (keys ? text_stat_end(out) :
-			       text_put_status(out, res->status));
+		return keys ? text_stat_end(out) :
+			       text_put_status(out, res->status);
 	default:
-		return (text_put_status(out, res->status));
+		return text_put_status(out, res->status);
 	}
 }
 
@@ -741,7 +741,7 @@ text_compose(char *out, const struct request *req, const struct result *res)
 	if (res->status != STATUS_FOUND ||
 	    (req->op != OP_GET && req->op != OP_GAT) ||
 	    (res->client_flags | res->nvalue) >= 8192)
-		return (compose_other(out, req, res));
+		return compose_other(out, req, res);
 	memcpy(out, "VALUE ", 6);
 	out = put_key(out + 6, req->key, req->nkey);
 	*out++ = ' ';
@@ -749,7 +749,7 @@ text_compose(char *out, const struct request *req, const struct result *res)
 	*out++ = ' ';
 	out = token_put_short(out, res->nvalue);
 	memcpy(out, "\r\n", 2);
-	return (out + 2);
+	return out + 2;
 }
 
 char *
@@ -762,12 +762,12 @@ text_stat(char *out, const char *name, size_t nname, const char *value,
 	*out++ = ' ';
 	memcpy(out, value, nvalue);
 	memcpy(out + nvalue, "\r\n", 2);
-	return (out + nvalue + 2);
+	return out + nvalue + 2;
 }
 
 char *
 text_stat_end(char *out)
 {
 	memcpy(out, "END\r\n", 5);
-	return (out + 5);
+	return out + 5;
 }

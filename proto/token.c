@@ -42,7 +42,7 @@ token_words(const char *line, size_t n, struct word *words, unsigned max)
 			words[count].n = (uint32_t)(at - start);
 			start = NULL;
 			if (++count == max)
-				return (count);
+				return count;
 		}
 		base += width;
 	}
@@ -51,7 +51,7 @@ token_words(const char *line, size_t n, struct word *words, unsigned max)
 		words[count].n = (uint32_t)(line + n - start);
 		count++;
 	}
-	return (count);
+	return count;
 }
 
 /* n digits that cannot overflow: at most 19. */
@@ -64,11 +64,11 @@ read_digits(const char *at, unsigned n, uint64_t *out)
 	for (i = 0; i < n; i++) {
 		digit = (unsigned)(unsigned char)at[i] - '0';
 		if (digit > 9)
-			return (false);
+			return false;
 		v = v * 10 + digit;
 	}
 	*out = v;
-	return (n > 0);
+	return n > 0;
 }
 
 bool
@@ -78,13 +78,13 @@ token_int32(struct word w, int32_t *out)
 	bool minus;
 
 	if (w.n == 0 || w.n > 11)
-		return (false);
+		return false;
 	minus = w.at[0] == '-';
 	if (!read_digits(w.at + minus, w.n - minus, &v) ||
 	    v > (uint64_t)INT32_MAX + minus)
-		return (false);
+		return false;
 	*out = (int32_t)(minus ? -(int64_t)v : (int64_t)v);
-	return (true);
+	return true;
 }
 
 bool
@@ -93,9 +93,9 @@ token_uint32(struct word w, uint32_t *out)
 	uint64_t v;
 
 	if (w.n > 11 || !read_digits(w.at, w.n, &v) || v > UINT32_MAX)
-		return (false);
+		return false;
 	*out = (uint32_t)v;
-	return (true);
+	return true;
 }
 
 bool
@@ -105,15 +105,15 @@ token_uint64(struct word w, uint64_t *out)
 	unsigned i, digit, safe = w.n < 19 ? w.n : 19;
 
 	if (w.n > 22 || !read_digits(w.at, safe, &v))
-		return (false);
+		return false;
 	for (i = safe; i < w.n; i++) {
 		digit = (unsigned)(unsigned char)w.at[i] - '0';
 		if (digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
 		    __builtin_add_overflow(v, digit, &v))
-			return (false);
+			return false;
 	}
 	*out = v;
-	return (true);
+	return true;
 }
 
 /*
@@ -140,10 +140,10 @@ read_c_number(struct word w, bool *minus, uint64_t *magnitude)
 			break;
 		if (__builtin_mul_overflow(v, 10, &v) ||
 		    __builtin_add_overflow(v, digit, &v))
-			return (false);
+			return false;
 	}
 	*magnitude = v;
-	return (any && (p == end || *p == '\0' || isspace((unsigned char)*p)));
+	return any && (p == end || *p == '\0' || isspace((unsigned char)*p));
 }
 
 bool
@@ -153,15 +153,15 @@ token_flags(struct word w, uint32_t *out)
 	bool minus;
 
 	if (!read_c_number(w, &minus, &v))
-		return (false);
+		return false;
 	/* strtoul negates; memcached refuses only what then looks negative. */
 	if (minus) {
 		v = -v;
 		if (v > INT64_MAX)
-			return (false);
+			return false;
 	}
 	*out = (uint32_t)v;
-	return (true);
+	return true;
 }
 
 bool
@@ -171,9 +171,9 @@ token_exptime(struct word w, int64_t *out)
 	bool minus;
 
 	if (!read_c_number(w, &minus, &v) || v > (uint64_t)INT64_MAX + minus)
-		return (false);
+		return false;
 	*out = (int32_t)(uint32_t)(minus ? -v : v);
-	return (true);
+	return true;
 }
 
 bool
@@ -184,24 +184,24 @@ token_double(struct word w, double *out)
 	int saved = errno;
 
 	if (w.n == 0 || w.n >= sizeof(text))
-		return (false);
+		return false;
 	memcpy(text, w.at, w.n);
 	text[w.n] = '\0';
 	/* No blanks, hex, inf and nan, which strtod would take. */
 	if (strspn(text, "0123456789.eE+-") != w.n)
-		return (false);
+		return false;
 	v = strtod(text, &end);
 	errno = saved;
 	if (*end != '\0' || !isfinite(v))
-		return (false);
+		return false;
 	*out = v;
-	return (true);
+	return true;
 }
 
 bool
 token_is(struct word w, const char *text)
 {
-	return (strlen(text) == w.n && memcmp(w.at, text, w.n) == 0);
+	return strlen(text) == w.n && memcmp(w.at, text, w.n) == 0;
 }
 
 unsigned
@@ -211,7 +211,7 @@ token_digits(uint64_t v)
 
 	for (; v >= 10000; v /= 10000)
 		n += 4;
-	return (n + (v >= 10) + (v >= 100) + (v >= 1000));
+	return n + (v >= 10) + (v >= 100) + (v >= 1000);
 }
 
 const char TOKEN_PAIRS[200] =
@@ -226,7 +226,7 @@ token_put_uint64(char *out, uint64_t v)
 
 	if (v < 10) {
 		*out = (char)('0' + v);
-		return (out + 1);
+		return out + 1;
 	}
 	p = end = out + token_digits(v);
 	for (; v >= 100; v /= 100) {
@@ -237,7 +237,7 @@ token_put_uint64(char *out, uint64_t v)
 		memcpy(p - 2, TOKEN_PAIRS + v * 2, 2);
 	else
 		p[-1] = (char)('0' + v);
-	return (end);
+	return end;
 }
 
 /* The six bits of a base64 character, 0 for '=', -1 for junk. */
@@ -245,16 +245,16 @@ static int
 sextet(char c)
 {
 	if (c >= 'A' && c <= 'Z')
-		return (c - 'A');
+		return c - 'A';
 	if (c >= 'a' && c <= 'z')
-		return (c - 'a' + 26);
+		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
-		return (c - '0' + 52);
+		return c - '0' + 52;
 	if (c == '+')
-		return (62);
+		return 62;
 	if (c == '/')
-		return (63);
-	return (c == '=' ? 0 : -1);
+		return 63;
+	return c == '=' ? 0 : -1;
 }
 
 int
@@ -267,7 +267,7 @@ token_base64_decode(const char *in, size_t n, char *out, size_t room)
 	for (i = 0; i < n; i++)
 		count += sextet(in[i]) >= 0;
 	if (count == 0 || count % 4 != 0)
-		return (-1);
+		return -1;
 	count = 0;
 	for (i = 0; i < n && pads == 0; ) {
 		/* A block of four; the first padded one is the last. */
@@ -282,14 +282,14 @@ token_base64_decode(const char *in, size_t n, char *out, size_t room)
 		if (count < 4)
 			break; /* junk behind the last block */
 		if (pads > 2)
-			return (-1);
+			return -1;
 		bytes = 3 - pads;
 		if (room - done < bytes)
-			return (-1);
+			return -1;
 		for (j = 0; j < bytes; j++)
 			out[done++] = (char)(block >> (16 - 8 * j) & 0xff);
 	}
-	return ((int)done);
+	return (int)done;
 }
 
 size_t
@@ -312,5 +312,5 @@ token_base64_encode(const char *in, size_t n, char *out)
 		*q++ = n > 1 ? digits[p[1] << 2 & 63] : '=';
 		*q++ = '=';
 	}
-	return ((size_t)(q - out));
+	return (size_t)(q - out);
 }

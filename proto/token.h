@@ -47,7 +47,7 @@ token_put_short(char *out, unsigned v)
 {
 	if (v < 10) {
 		*out = (char)('0' + v);
-		return (out + 1);
+		return out + 1;
 	}
 	if (v >= 1000) {
 		memcpy(out, TOKEN_PAIRS + v / 100 * 2, 2);
@@ -58,7 +58,7 @@ token_put_short(char *out, unsigned v)
 		v %= 100;
 	}
 	memcpy(out, TOKEN_PAIRS + v * 2, 2);
-	return (out + 2);
+	return out + 2;
 }
 
 /* Base64 with padding; junk is skipped as memcached does.  Returns the bytes

@@ -161,7 +161,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	bool knows;
 
 	if (n < 2)
-		return (0);
+		return 0;
 	s = site(data[0] & 1);
 	knows = memmem(data, n, PASSWORD, sizeof(PASSWORD) - 1) != NULL;
 	/* Twenty-four bytes of head and 63 of key to three of input. */
@@ -180,5 +180,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		converse(s, (const char *)data + 2, n - 2, n, knows, false);
 	}
 	free(packets);
-	return (0);
+	return 0;
 }

@@ -21,7 +21,7 @@ cut(void *arg, size_t left)
 
 	p->state = p->state * 1664525 + 1013904223;
 	n = 1 + (p->state >> 8) % p->most;
-	return (n < left ? n : left);
+	return n < left ? n : left;
 }
 
 /*
@@ -123,5 +123,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	run(in, n, seed, 100 + (uint32_t)n / 4, &whole);
 	talk_fini(&whole);
 	compose_replies(in, n);
-	return (0);
+	return 0;
 }

@@ -102,5 +102,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		assert(scram_read(&v, again));
 	}
 	free(text);
-	return (0);
+	return 0;
 }

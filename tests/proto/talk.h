@@ -104,7 +104,7 @@ talk_bytes(struct talk *t, const char *at, size_t n)
 static inline bool
 talk_within(const char *at, size_t n, const char *in, size_t nin)
 {
-	return (at >= in && n <= nin && at - in <= (ptrdiff_t)(nin - n));
+	return at >= in && n <= nin && at - in <= (ptrdiff_t)(nin - n);
 }
 
 static inline void
@@ -279,7 +279,7 @@ static inline size_t
 talk_whole(void *arg, size_t left)
 {
 	(void)arg;
-	return (left);
+	return left;
 }
 
 /* For what is large: each piece is copied with every key that it holds. */
@@ -287,7 +287,7 @@ static inline size_t
 talk_buffers(void *arg, size_t left)
 {
 	(void)arg;
-	return (left < PROTO_LINE_WHOLE ? left : PROTO_LINE_WHOLE);
+	return left < PROTO_LINE_WHOLE ? left : PROTO_LINE_WHOLE;
 }
 
 #endif

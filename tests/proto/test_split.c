@@ -49,7 +49,7 @@ cut_once(void *arg, size_t left)
 	size_t n = p->cut;
 
 	p->cut = 0;
-	return (n > 0 && n < left ? n : left);
+	return n > 0 && n < left ? n : left;
 }
 
 static size_t
@@ -58,7 +58,7 @@ cut_randomly(void *arg, size_t left)
 	struct pieces *p = arg;
 	size_t n = 1 + (unsigned)rand_r(&p->seed) % p->most;
 
-	return (n < left ? n : left);
+	return n < left ? n : left;
 }
 
 static void
@@ -200,5 +200,5 @@ split_suite(void)
 	tcase_add_loop_test(c, conversations_in_a_row, 0, 20);
 	tcase_add_test(c, long_lines);
 	suite_add_tcase(s, c);
-	return (s);
+	return s;
 }

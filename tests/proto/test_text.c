@@ -560,5 +560,5 @@ text_suite(void)
 	c = tcase_create("choice");
 	tcase_add_test(c, first_byte_chooses);
 	suite_add_tcase(s, c);
-	return (s);
+	return s;
 }

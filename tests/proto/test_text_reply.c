@@ -265,5 +265,5 @@ text_reply_suite(void)
 	tcase_add_test(c, values_end_with_cr_lf);
 	tcase_add_test(c, short_way_of_hits);
 	suite_add_tcase(s, c);
-	return (s);
+	return s;
 }

@@ -11,7 +11,7 @@
 static struct word
 word(const char *text)
 {
-	return ((struct word){ text, (uint32_t)strlen(text) });
+	return (struct word){ text, (uint32_t)strlen(text) };
 }
 
 /* ------------------------------------------------------------ words */
@@ -33,7 +33,7 @@ plain_words(const char *line, size_t n, struct word *words, unsigned max)
 		words[count].at = line + start;
 		words[count++].n = (uint32_t)(i - start);
 	}
-	return (count);
+	return count;
 }
 
 START_TEST(words_of_random_lines)
@@ -399,5 +399,5 @@ token_suite(void)
 	tcase_add_loop_test(c, base64_decodes, 0, ROWS(codes));
 	tcase_add_test(c, base64_decodes_what_it_encodes);
 	suite_add_tcase(s, c);
-	return (s);
+	return s;
 }
