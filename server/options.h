@@ -14,7 +14,8 @@
  *     least, most   of numbers; the unit is the field's
  *     usual     the default, as one would write it; NULL: zero, off
  *     note      accepted without effect, or refused: why.  NULL: it works
- *     help      what it does; NULL: not shown
+ *     help      what it does; NULL: not shown: scripts look in the help for
+ *               what was built in (memcached's tests, for ext_path)
  *
  *   G(title)    begins a group of the help text
  *
@@ -223,37 +224,36 @@ O(0, "no_inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                  \
   "it is the default", "no ready-made heads")                                 \
 O(0, "relaxed_privileges", NULL, none, unused, 0, 0, NULL,                    \
   "the filter of system calls has one width", "wider seccomp filter")         \
-O(0, "proxy_config", "<file>", none, unused, 0, 0, NULL, NO_PROXY, "proxy")   \
-O(0, "proxy_arg", "<text>", none, unused, 0, 0, NULL, NO_PROXY, "proxy")      \
-O(0, "proxy_uring", NULL, none, unused, 0, 0, NULL, NO_PROXY, "proxy")        \
-O(0, "proxy_memprofile", NULL, none, unused, 0, 0, NULL, NO_PROXY,            \
-  "proxy")                                                                    \
-O(0, "ext_path", "<file:size>", none, unused, 0, 0, NULL, NO_FLASH, "flash")  \
-O(0, "ext_page_size", "<mb>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_wbuf_size", "<mb>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_threads", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")     \
-O(0, "ext_io_depth", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_item_size", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")   \
-O(0, "ext_item_age", "<sec>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_low_ttl", "<sec>", none, unused, 0, 0, NULL, NO_FLASH, "flash")     \
-O(0, "ext_recache_rate", "<num>", none, unused, 0, 0, NULL, NO_FLASH,         \
-  "flash")                                                                    \
-O(0, "ext_compact_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH,        \
-  "flash")                                                                    \
-O(0, "ext_drop_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")  \
-O(0, "ext_max_sleep", "<us>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_max_frag", "<num>", none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ext_drop_unread", NULL, none, unused, 0, 0, NULL, NO_FLASH, "flash")    \
-O(0, "ssl_chain_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, "TLS")     \
-O(0, "ssl_key", "<file>", none, unused, 0, 0, NULL, NO_TLS, "TLS")            \
-O(0, "ssl_verify_mode", "<num>", none, unused, 0, 0, NULL, NO_TLS, "TLS")     \
-O(0, "ssl_keyformat", "<name>", none, unused, 0, 0, NULL, NO_TLS, "TLS")      \
-O(0, "ssl_ciphers", "<list>", none, unused, 0, 0, NULL, NO_TLS, "TLS")        \
-O(0, "ssl_ca_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, "TLS")        \
-O(0, "ssl_wbuf_size", "<kb>", none, unused, 0, 0, NULL, NO_TLS, "TLS")        \
-O(0, "ssl_session_cache", NULL, none, unused, 0, 0, NULL, NO_TLS, "TLS")      \
-O(0, "ssl_kernel_tls", NULL, none, unused, 0, 0, NULL, NO_TLS, "TLS")         \
-O(0, "ssl_min_version", "<name>", none, unused, 0, 0, NULL, NO_TLS, "TLS")
+G("those of proxy, flash and TLS (proxy_*, ext_*, ssl_*): accepted, no "      \
+  "effect")                                                                   \
+O(0, "proxy_config", "<file>", none, unused, 0, 0, NULL, NO_PROXY, NULL)      \
+O(0, "proxy_arg", "<text>", none, unused, 0, 0, NULL, NO_PROXY, NULL)         \
+O(0, "proxy_uring", NULL, none, unused, 0, 0, NULL, NO_PROXY, NULL)           \
+O(0, "proxy_memprofile", NULL, none, unused, 0, 0, NULL, NO_PROXY, NULL)      \
+O(0, "ext_path", "<file:size>", none, unused, 0, 0, NULL, NO_FLASH, NULL)     \
+O(0, "ext_page_size", "<mb>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ext_wbuf_size", "<mb>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ext_threads", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)        \
+O(0, "ext_io_depth", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ext_item_size", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)      \
+O(0, "ext_item_age", "<sec>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ext_low_ttl", "<sec>", none, unused, 0, 0, NULL, NO_FLASH, NULL)        \
+O(0, "ext_recache_rate", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)   \
+O(0, "ext_compact_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)  \
+O(0, "ext_drop_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)     \
+O(0, "ext_max_sleep", "<us>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ext_max_frag", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ext_drop_unread", NULL, none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
+O(0, "ssl_chain_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, NULL)      \
+O(0, "ssl_key", "<file>", none, unused, 0, 0, NULL, NO_TLS, NULL)             \
+O(0, "ssl_verify_mode", "<num>", none, unused, 0, 0, NULL, NO_TLS, NULL)      \
+O(0, "ssl_keyformat", "<name>", none, unused, 0, 0, NULL, NO_TLS, NULL)       \
+O(0, "ssl_ciphers", "<list>", none, unused, 0, 0, NULL, NO_TLS, NULL)         \
+O(0, "ssl_ca_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, NULL)         \
+O(0, "ssl_wbuf_size", "<kb>", none, unused, 0, 0, NULL, NO_TLS, NULL)         \
+O(0, "ssl_session_cache", NULL, none, unused, 0, 0, NULL, NO_TLS, NULL)       \
+O(0, "ssl_kernel_tls", NULL, none, unused, 0, 0, NULL, NO_TLS, NULL)          \
+O(0, "ssl_min_version", "<name>", none, unused, 0, 0, NULL, NO_TLS, NULL)
 /* clang-format on */
 
 #endif

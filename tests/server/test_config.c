@@ -348,6 +348,11 @@ START_TEST(test_printers)
 	ck_assert_ptr_nonnull(strstr(told.out, "(default: 64)"));
 	ck_assert_ptr_nonnull(strstr(told.out, "idle_timeout=<sec>"));
 	ck_assert_ptr_null(strstr(told.out, "list-options"));
+	/* By these scripts would know that they were built in. */
+	ck_assert_ptr_null(strstr(told.out, "ext_path"));
+	ck_assert_ptr_null(strstr(told.out, "proxy_config"));
+	ck_assert_ptr_nonnull(strstr(told.out, "no_drop_privileges"));
+	ck_assert_ptr_nonnull(strstr(told.out, "sasl"));
 	forget(&told);
 	told = read_line("-i");
 	ck_assert_int_eq(told.status, 0);
