@@ -31,9 +31,11 @@
 #include "server/conffile.h"
 
 #define SLABD_VERSION "0.1"
-/* What `version` answers.  Clients parse three numbers and gate features by
- * them; what follows tells who really answers. */
-#define SLABD_WIRE_VERSION "1.6.45-slabd" SLABD_VERSION
+/* What `version` answers.  Clients gate features by the first three numbers;
+ * the fourth, which memcached does not have, is slabd's: 100 times the major
+ * one, and the minor.  No word: Perl's version->parse dies of one, to
+ * PHP's version_compare it is older than 1.6.45. */
+#define SLABD_WIRE_VERSION "1.6.45.1"
 
 enum {
 	CONFIG_REQS_PER_EVENT = 20, /* -R, and what is taken for no -R */

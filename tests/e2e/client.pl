@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use Cache::Memcached::Fast;
+use version;
 
 my $done = 0;
 
@@ -36,6 +37,10 @@ same('prepend', 1, $m->prepend('k', '<'));
 same('joined', '<value>', $m->get('k'));
 same('structure', 1, $m->set('s', { list => [1, 2, 3] }));
 same('structure', 3, scalar @{ $m->get('s')->{list} });
+
+# Its own tests choose what to test by this; a word in it is fatal.
+same('version', 1, $_ >= version->parse('1.6.18') ? 1 : 0)
+    for map { version->parse($_) } values %{ $m->server_versions };
 
 same('n', 1, $m->set('n', 10));
 same('incr', 15, $m->incr('n', 5));

@@ -256,7 +256,7 @@ class Health(Solo):
                      ["-l", "tag[a]:127.0.0.1", "-p", port]):
             status, text = self.check(*args)
             self.assertEqual(status, 0, text)
-            self.assertIn("1.6.45-slabd", text)
+            self.assertIn("1.6.45.", text)
             self.assertIn(args[-1].rsplit(":", 1)[-1] if args[0] == "-l" else
                           args[-1], text)
 
