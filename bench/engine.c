@@ -22,6 +22,7 @@
 #include "server/host.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/supply.h"
 
 enum { THREADS_MAX = 64 };
 
@@ -245,6 +246,7 @@ main(int argc, char **argv)
 	char *args[] = {"engine", "-m", NULL, "-t", count, NULL};
 	struct server srv;
 	struct config config;
+	struct supply *supply;
 	const char *why = "no reason given";
 	double base = 0;
 
@@ -256,6 +258,7 @@ main(int argc, char **argv)
 	if (config_read(&config, 5, args, stdout, stderr) != CONFIG_RUN ||
 	    server_init(&srv, &config, &why) != 0)
 		fail(why);
+	supply = supply_start(srv.cache);
 	for (unsigned i = 0; i < o.threads; i++) {
 		prepare(&threads[i], &srv, &o, i);
 		srv.hosts[srv.nhosts++] = threads[i].host;
@@ -277,6 +280,7 @@ main(int argc, char **argv)
 		plan_fini(&threads[i].plan);
 		free(threads[i].lengths);
 	}
+	supply_stop(&supply);
 	server_fini(&srv);
 	config_fini(&config);
 	return 0;

@@ -19,6 +19,7 @@
 #include "server/monitor.h"
 #include "server/server.h"
 #include "server/service.h"
+#include "server/supply.h"
 #include "server/udp.h"
 #include "server/worker.h"
 
@@ -38,6 +39,7 @@ struct program {
 	struct monitor *monitor; /* NULL without -o metrics */
 	struct worker **workers;
 	unsigned nworkers;
+	struct supply *supply;
 	uv_loop_t loop;
 	uv_timer_t upkeep;
 	uv_signal_t term, interrupt, graceful, hangup;
@@ -198,6 +200,7 @@ start_workers(struct program *p)
 		}
 		p->nworkers++;
 	}
+	p->supply = supply_start(p->server.cache);
 	return CONFIG_RUN;
 }
 
@@ -257,6 +260,7 @@ stop(struct program *p)
 		worker_drain(p->workers[i]);
 	for (unsigned i = 0; i < n; i++)
 		worker_join(p->workers[i]);
+	supply_stop(&p->supply);
 	/* It reads what the workers count. */
 	monitor_free(&p->monitor);
 	for (unsigned i = 0; i < n; i++)

@@ -5,11 +5,13 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#define HUGE_SIZE ((size_t)2 << 20)
 #define HANDLES ((size_t)1 << 32)
 
 /* Above it a page would hold too few units: 64 KiB / 4 KiB, 16 TiB. */
 enum { UNIT_SHIFT_MIN = 3, UNIT_SHIFT_MAX = 12 };
+
+/* Kept ready: what the fastest writers take in some milliseconds. */
+enum { REACH = 8 << 20, TABLE_REACH = 64 << 10 };
 
 static size_t
 round_up(size_t n, size_t to)
@@ -23,13 +25,13 @@ arena_map(size_t bytes)
 	size_t head, all;
 	char *p;
 
-	bytes = round_up(bytes, HUGE_SIZE);
-	all = bytes + HUGE_SIZE;
+	bytes = round_up(bytes, AHEAD_HUGE);
+	all = bytes + AHEAD_HUGE;
 	p = mmap(NULL, all, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	head = round_up((uintptr_t)p, HUGE_SIZE) - (uintptr_t)p;
+	head = round_up((uintptr_t)p, AHEAD_HUGE) - (uintptr_t)p;
 	if (head > 0)
 		munmap(p, head);
 	if (all - head - bytes > 0)
@@ -41,22 +43,7 @@ void
 arena_unmap(void *p, size_t bytes)
 {
 	if (p != NULL)
-		munmap(p, round_up(bytes, HUGE_SIZE));
-}
-
-/*
- * Both are wishes: a kernel without huge pages refuses them, and all works.
- * Where the system gives huge pages to everybody the first 2 MB are excepted
- * expressly.
- */
-void
-arena_map_huge(void *from, void *to, size_t plain)
-{
-	size_t bytes = round_up((size_t)((char *)to - (char *)from), HUGE_SIZE);
-
-	madvise(from, bytes < plain ? bytes : plain, MADV_NOHUGEPAGE);
-	if (bytes > plain)
-		madvise((char *)from + plain, bytes - plain, MADV_HUGEPAGE);
+		munmap(p, round_up(bytes, AHEAD_HUGE));
 }
 
 /* Address space to ask for first: what the handles reach, but no more than a
@@ -90,8 +77,8 @@ map_both(struct arena *a, size_t reserved)
 	}
 	/* What clients keep here is none of a core file's business. */
 	madvise(a->base, reserved, MADV_DONTDUMP);
-	arena_map_huge(a->base, a->base + reserved, HUGE_SIZE);
-	arena_map_huge(a->pages, (char *)a->pages + table, HUGE_SIZE);
+	ahead_init(&a->memory, a->base, reserved, AHEAD_HUGE, REACH);
+	ahead_init(&a->table, a->pages, table, AHEAD_HUGE, TABLE_REACH);
 	a->reserved = reserved;
 	return true;
 }
@@ -124,6 +111,7 @@ arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
 	}
 	lock_init(&a->lock, LOCK_ARENA);
 	readers_init(&a->readers);
+	sem_init(&a->bell, 0, 0);
 	a->touched = 1;
 	a->warm_head = a->cold_head = ARENA_NONE;
 	a->limit = limit;
@@ -138,6 +126,7 @@ arena_fini(struct arena *a)
 	    (a->reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page));
 	lock_fini(&a->lock);
 	readers_fini(&a->readers);
+	sem_destroy(&a->bell);
 	a->base = NULL;
 	a->pages = NULL;
 }
@@ -234,10 +223,20 @@ fresh(struct arena *a)
 	return n;
 }
 
+/* Pages below n are in use: is what has been faulted low? */
+static bool
+use(struct arena *a, uint32_t n)
+{
+	bool low = ahead_use(&a->memory, (size_t)n << ARENA_PAGE_SHIFT);
+
+	return ahead_use(&a->table, n * sizeof(struct page)) || low;
+}
+
 static uint32_t
 take(struct arena *a, bool exchange)
 {
 	uint32_t n = ARENA_NONE;
+	bool low = false;
 	struct page *p;
 
 	lock_acquire(&a->lock);
@@ -245,12 +244,14 @@ take(struct arena *a, bool exchange)
 		n = pop(a, &a->warm_head, &a->nwarm);
 		if (n == ARENA_NONE)
 			n = pop(a, &a->cold_head, &a->ncold);
-		if (n == ARENA_NONE)
-			n = fresh(a);
+		if (n == ARENA_NONE && (n = fresh(a)) != ARENA_NONE)
+			low = use(a, n + 1);
 	}
 	if (n != ARENA_NONE)
 		set_in_use(a, in_use(a) + 1);
 	lock_release(&a->lock);
+	if (low)
+		arena_ring(a);
 	if (n == ARENA_NONE)
 		return n;
 	p = &a->pages[n];
@@ -272,6 +273,42 @@ arena_take_in_exchange(struct arena *a)
 {
 	return take(a, true);
 }
+
+/* ------------------------------------------------------------ ahead of use */
+
+void
+arena_ring(struct arena *a)
+{
+	if (!atomic_exchange_explicit(&a->low, true, memory_order_acq_rel))
+		sem_post(&a->bell);
+}
+
+void
+arena_await(struct arena *a)
+{
+	while (sem_wait(&a->bell) != 0)
+		;
+	/* A swap: what was in use before the bell was rung is seen now. */
+	(void)atomic_exchange_explicit(&a->low, false, memory_order_acq_rel);
+}
+
+bool
+arena_go_ahead(struct arena *a)
+{
+	uint32_t room, kept, touched;
+
+	lock_acquire(&a->lock);
+	room = arena_room(a);
+	kept = a->nwarm + a->ncold;
+	touched = atomic_load_explicit(&a->touched, memory_order_relaxed);
+	lock_release(&a->lock);
+	if (room > kept)
+		touched += room - kept;
+	return ahead_step(&a->memory, (size_t)touched << ARENA_PAGE_SHIFT) ||
+	    ahead_step(&a->table, touched * sizeof(struct page));
+}
+
+/* ------------------------------------------------------------ giving back */
 
 /* Returns one page's memory if the free pages that kept theirs do not fit
  * under the limit.  The system call is made without the lock. */

@@ -10,11 +10,12 @@
  * handle 0 can mean nothing.
  *
  * Space is reserved without being committed; memory is touched only as pages
- * are taken, and huge pages are asked for beyond the first 2 MB, so that an
- * empty server stays small.  When the system refuses much address space, less
- * is reserved, down to the limit.  The limit counts pages in use and
- * what is charged on top (the index and the ghosts, beyond what memcached's own
- * hash table would take).
+ * are taken, or a little ahead of that, in huge pages beyond the first 2 MB
+ * (ahead.h), so that an empty server stays small.
+ *
+ * When the system refuses much address space, less is reserved, down to the
+ * limit.  The limit counts pages in use and what is charged on top (the index
+ * and the ghosts, beyond what memcached's own hash table would take).
  *
  * A handle counts units of 1 << unit_shift bytes: 8 bytes up to 32 GiB of
  * address space, then as much more as 32 bits need.  Chunk sizes are multiples
@@ -30,9 +31,11 @@
 #ifndef SLAB_ARENA_H
 #define SLAB_ARENA_H
 
+#include <semaphore.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "slab/ahead.h"
 #include "slab/item.h"
 #include "slab/lock.h"
 #include "slab/readers.h"
@@ -68,6 +71,10 @@ struct arena {
 	_Atomic size_t limit;	 /* bytes */
 	_Atomic size_t charged;	 /* bytes of the index; relaxed */
 	struct readers readers;	 /* who may still mark what was in a page */
+	/* What is to be faulted, and a bell for who does it. */
+	struct ahead memory, table;
+	_Atomic bool low; /* the bell has been rung and not been heard */
+	sem_t bell;
 };
 
 /* fixed: never to be raised above limit.  Returns 0, or -1 with *why. */
@@ -96,13 +103,16 @@ void arena_charge(struct arena *, ptrdiff_t bytes);
 /* Aborts unless the lists of free pages and the counts agree. */
 void arena_check(struct arena *);
 
-/*
- * Zeroed address space, aligned to 2 MB and committed as it is touched; NULL
- * if refused.  arena_map_huge() asks for huge pages in [from, to) but for the
- * first ones, plain bytes of it.  The same bytes go to arena_unmap().
- */
+/* Memory that is ready runs low: whoever awaits that may go on. */
+void arena_ring(struct arena *);
+/* Sleeps until then. */
+void arena_await(struct arena *);
+/* Faults a piece of what will be taken next; false: there is no need. */
+bool arena_go_ahead(struct arena *);
+
+/* Zeroed address space, aligned to 2 MB and committed as it is touched; NULL
+ * if refused.  The same bytes go to arena_unmap(). */
 void *arena_map(size_t bytes);
-void arena_map_huge(void *from, void *to, size_t plain);
 void arena_unmap(void *, size_t bytes);
 
 static inline void *

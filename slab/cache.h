@@ -356,6 +356,16 @@ void cache_unpin(struct cache *, struct cache_item **item);
  */
 bool cache_upkeep(struct cache *, uint32_t now);
 
+/*
+ * For a thread that does nothing else: has the system give memory a little
+ * before it is needed, and sleeps until then.  A first touch may take
+ * milliseconds, and without this thread whoever stores an item waits for it.
+ * It returns when another thread calls cache_provide_end(), which must be
+ * before cache_free(); then nobody may call it again.
+ */
+void cache_provide(struct cache *);
+void cache_provide_end(struct cache *);
+
 /* false: out of the bounds that cache_new() set, or no memory. */
 bool cache_set_limit(struct cache *, size_t bytes);
 

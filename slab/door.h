@@ -3,7 +3,7 @@
  *
  *      get store delta delete    one operation each, on small items
  *      large                     reserve, span, pin; store of large items
- *      flush upkeep walk count check cache    on all of them
+ *      flush upkeep provide walk count check cache    on all of them
  *      judge   may it be stored?      place   where a small item is written
  *      room    memory for an item, and who must go for it
  *      tell    what the sample has to know
@@ -40,6 +40,7 @@ struct cache {
 	_Atomic uint32_t flush_at; /* 0 = none is due */
 	struct lru_policy policy;
 	_Atomic size_t arriving; /* bytes of reserved items; relaxed */
+	_Atomic bool provided; /* cache_provide() shall return */
 	struct slab slab;
 
 	/* One page is emptied at a time.  The outermost lock: nobody who

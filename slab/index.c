@@ -10,6 +10,7 @@ enum {
 	/* Of a huge page that has just been begun most is waste; that many
 	 * bytes of small ones a processor still knows by heart. */
 	PLAIN = 8 << 20,
+	REACH = 512 << 10, /* kept ready */
 };
 
 /* Address space to begin with, and what must be had at least. */
@@ -23,7 +24,7 @@ enum {
 static bool
 map_space(struct index_space *sp, uint64_t items)
 {
-	const uint64_t huge = ((size_t)2 << 20) / sizeof(struct index_bucket);
+	const uint64_t huge = AHEAD_HUGE / sizeof(struct index_bucket);
 	uint64_t n = items / FILL + items / FILL / 8;
 
 	n = ((n >> sp->shard_bits) + BUCKETS_MIN) << sp->shard_bits;
@@ -38,8 +39,10 @@ map_space(struct index_space *sp, uint64_t items)
 	sp->nlines = (uint32_t)n;
 	sp->ncells = (uint32_t)(2 * n);
 	sp->cells = (struct index_cell *)(void *)(sp->lines + n);
-	arena_map_huge(sp->lines, sp->lines + n, PLAIN);
-	arena_map_huge(sp->cells, sp->cells + 2 * n, PLAIN);
+	ahead_init(&sp->lines_ahead, sp->lines, n * sizeof(*sp->lines), PLAIN,
+	    REACH);
+	ahead_init(&sp->cells_ahead, sp->cells, 2 * n * sizeof(*sp->cells),
+	    PLAIN, REACH);
 	return true;
 }
 
@@ -80,6 +83,13 @@ index_space_free(struct index_space **sp)
 	*sp = NULL;
 }
 
+bool
+index_go_ahead(struct index_space *sp)
+{
+	return ahead_step(&sp->lines_ahead, SIZE_MAX) ||
+	    ahead_step(&sp->cells_ahead, SIZE_MAX);
+}
+
 /* ------------------------------------------------------------ cells */
 
 /* An empty cell's number, or 0. */
@@ -101,6 +111,9 @@ take_cell(struct index *ix)
 			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(&sp->cells_next, &n,
 	    n + 1, memory_order_relaxed, memory_order_relaxed));
+	if (ahead_use(&sp->cells_ahead, (size_t)(n + 1) *
+		sizeof(struct index_cell)))
+		arena_ring(sp->charge);
 	arena_charge(sp->charge, sizeof(struct index_cell));
 	ix->cells_used++;
 	return n;
@@ -268,6 +281,9 @@ grow(struct index *ix)
 		if (!put(ix, moves ? to : from, e[i].tag, e[i].h))
 			abort();
 	}
+	if (ahead_use(&ix->space->lines_ahead,
+		(size_t)(to + 1) * sizeof(struct index_bucket)))
+		arena_ring(ix->space->charge);
 	arena_charge(ix->space->charge, sizeof(struct index_bucket));
 	set_count(ix, count + 1);
 	look_ahead(ix, count + 1);

@@ -76,12 +76,16 @@ struct index_space {
 	unsigned shard_bits;
 	uint32_t nlines, ncells;
 	_Atomic uint32_t cells_next; /* first one never given out */
+	struct ahead lines_ahead, cells_ahead;
 };
 
 /* items_max: the most items that all shards together can ever hold. */
 struct index_space *index_space_new(unsigned shards, uint64_t items_max,
     struct arena *charge, const char **why);
 void index_space_free(struct index_space **);
+/* Faults a piece of what growth will need next (see ahead.h); false: there is
+ * no need. */
+bool index_go_ahead(struct index_space *);
 
 /* The hash of the item with that handle. */
 typedef uint64_t index_hash_fn(const void *arg, handle);

@@ -4,6 +4,7 @@
 
 #define SUITES(X)                                                             \
 	X(lock)                                                               \
+	X(ahead)                                                              \
 	X(arena)                                                              \
 	X(slab)                                                               \
 	X(index)                                                              \
