@@ -70,6 +70,7 @@
 	X(LRU, "lru", WORDS, ADMIN, lru)                                      \
 	X(LRU_CRAWLER, "lru_crawler", WORDS, ADMIN, lru_crawler)              \
 	X(WATCH, "watch", WORDS, ADMIN, watch)                                \
+	X(DEBUGTIME, "debugtime", WORDS, ADMIN, debugtime)                    \
 	X(EXTSTORE, "extstore", WORDS, ADMIN, extstore)                       \
 	X(REFRESH_CERTS, "refresh_certs", WORDS, ADMIN, refresh_certs)        \
 	X(SASL_LIST, NULL, OTHER, OPEN, sasl_list)                            \

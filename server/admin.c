@@ -20,6 +20,7 @@ enum {
 	MEMLIMIT_MOST_MB = 1000000000,
 	LRU_MOST_PCT = 80,
 	CRAWLER_MOST_SLEEP = 1000000, /* microseconds */
+	DEBUGTIME_MOST = 1 << 30,     /* seconds */
 	WINDOW_LEAST = 3,
 	WINDOW_MOST = 1800,
 };
@@ -166,6 +167,37 @@ cmd_shutdown(struct call *call, struct result *res)
 	kill(getpid(), graceful ? SIGUSR1 : SIGINT);
 	call->close = true;
 	res->status = STATUS_NOTHING;
+}
+
+/*
+ * debugtime <seconds>: the clock goes on by so many; p, it stops; r, it runs
+ * again.  It never goes back, which items could not bear.  The commands after
+ * it see it at once, those of other workers with their next input.
+ */
+void
+cmd_debugtime(struct call *call, struct result *res)
+{
+	struct server *srv = call->host->server;
+	uint32_t *now = &call->host->caller.now, seconds;
+	struct word word;
+
+	res->status = STATUS_ERROR;
+	if (!srv->config->debug || words_count(call) < 2)
+		return;
+	word = call->req->words.at[1];
+	if (token_is(word, "p"))
+		atomic_store(&srv->clock_stopped, *now);
+	else if (token_is(word, "r"))
+		atomic_store(&srv->clock_stopped, 0);
+	else if (token_uint32(word, &seconds) &&
+	    seconds <= DEBUGTIME_MOST - atomic_load(&srv->clock_ahead)) {
+		atomic_fetch_add(&srv->clock_ahead, seconds);
+		if (atomic_load(&srv->clock_stopped) != 0)
+			atomic_fetch_add(&srv->clock_stopped, seconds);
+		*now += seconds;
+	} else
+		return;
+	res->status = STATUS_OK;
 }
 
 void

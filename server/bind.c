@@ -16,6 +16,7 @@
 #include "server/log.h"
 #include "server/server.h"
 #include "server/service.h"
+#include "server/udp.h"
 
 /* What to bind, and how to speak of it. */
 struct wish {
@@ -296,12 +297,12 @@ listen_bind_tcp(struct listening *all)
 	else if (config->port != 0 &&
 	    (config->unix_socket == NULL || config->has_port))
 		status = bind_loopback(all, config);
+	/* As memcached, which starts all the same. */
 	if (status == CONFIG_RUN && all->count == 0 &&
-	    config->unix_socket == NULL) {
-		log_error("-p 0 leaves nothing to listen on: -l %s names no "
-		    "port", config->listen);
-		return CONFIG_USAGE;
-	}
+	    config->unix_socket == NULL && config->udp_port == 0)
+		log_warn("-p 0 leaves nothing to listen on: nobody can be "
+		    "served; name a unix socket with -s, or an address with "
+		    "its port with -l");
 	return status;
 }
 
@@ -488,7 +489,7 @@ listen_bind_unix(struct listening *all)
 /* ------------------------------------------------------------ port file */
 
 int
-listen_write_ports(const struct listening *all)
+listen_write_ports(const struct listening *all, const struct udp *udp)
 {
 	const char *path = getenv("MEMCACHED_PORT_FILENAME");
 	char beside[4096];
@@ -497,7 +498,7 @@ listen_write_ports(const struct listening *all)
 
 	for (unsigned i = 0; i < all->count; i++)
 		tcp += !all->listeners[i]->is_unix;
-	if (path == NULL || tcp == 0)
+	if (path == NULL || (tcp == 0 && udp == NULL && all->count > 0))
 		return CONFIG_RUN;
 	snprintf(beside, sizeof(beside), "%s.lck", path);
 	file = fopen(beside, "w");
@@ -508,6 +509,8 @@ listen_write_ports(const struct listening *all)
 			fprintf(file, "TCP %s: %u\n", *l->name == '[' ?
 			    "INET6" : "INET", bound_port(l));
 	}
+	if (file != NULL)
+		udp_write_ports(udp, file);
 	if (file == NULL || fclose(file) != 0 || rename(beside, path) != 0)
 		log_warn("MEMCACHED_PORT_FILENAME=%s: cannot write it: %s",
 		    path, strerror(errno));

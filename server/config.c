@@ -339,14 +339,19 @@ read_growth(struct reader *r)
 }
 
 static int
+read_udp(struct reader *r)
+{
+	if (strcmp(r->value, "-1") != 0)
+		return read_number(r);
+	store(r, CONFIG_PORT_ANY);
+	return CONFIG_RUN;
+}
+
+static int
 read_port(struct reader *r)
 {
-	int status = CONFIG_RUN;
+	int status = read_udp(r);
 
-	if (strcmp(r->value, "-1") == 0)
-		store(r, CONFIG_PORT_ANY);
-	else
-		status = read_number(r);
 	if (!r->defaults)
 		r->config->has_port = true;
 	return status;

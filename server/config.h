@@ -85,6 +85,7 @@ struct config {
 	unsigned threads;	/* -t */
 	unsigned conn_limit;	/* -c */
 	bool maxconns_fast;	/* -o; no_: stop accepting instead */
+	bool debug; /* -o relaxed_privileges */
 	unsigned reqs_per_event; /* -R */
 	unsigned listen_backlog; /* -b */
 	unsigned idle_timeout;	 /* -o, seconds; 0 = never */
@@ -95,7 +96,7 @@ struct config {
 	/* where */
 	unsigned port;		/* -p; 0 = no TCP, or CONFIG_PORT_ANY */
 	bool has_port;		/* -p was given */
-	unsigned udp_port;	/* -U; 0 = off */
+	unsigned udp_port;	/* -U; 0 = off, or CONFIG_PORT_ANY */
 	const char *listen;	/* all -l texts joined by commas, or NULL */
 	const char *inter;	/* what stats settings shows of it */
 	const char *unix_socket; /* -s, or NULL */

@@ -43,12 +43,8 @@ conflict_find(const struct config *c, char text[CONFLICT_MAX])
 		return say(text, "-o hot_lru_pct=%u,warm_lru_pct=%u: together "
 		    "they may take at most 80 percent", c->hot_lru_pct,
 		    c->warm_lru_pct);
-	if (c->port == 0 && c->listen == NULL && c->unix_socket == NULL)
-		return say(text, "-p 0 leaves nothing to listen on; name a "
-		    "unix socket with -s, or an address with its port with "
-		    "-l");
 	if (c->udp_port != 0 && (c->sasl || c->auth_file != NULL))
-		return say(text, "-U %u: nobody can log in by UDP; leave -U "
-		    "out, or serve without -S and -Y", c->udp_port);
+		return say(text, "-U: nobody can log in by UDP; leave -U out, "
+		    "or serve without -S and -Y");
 	return find_in_auth(c, text);
 }

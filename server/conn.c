@@ -81,7 +81,7 @@ shown_state(const struct conn *c)
 	case SESSION_SKIP:
 		return CONN_SWALLOW;
 	default:
-		return CONN_NEW_CMD;
+		return c->session.wants_value ? CONN_NREAD : CONN_READ;
 	}
 }
 

@@ -1,4 +1,6 @@
 /* conns.c - see stats.h: the group `stats conns`. */
+#include <string.h>
+
 #include "server/peer.h"
 #include "server/stats.h"
 
@@ -8,6 +10,9 @@ state_name(enum conn_state state)
 	switch (state) {
 	case CONN_LISTENING:
 		return "conn_listening";
+	case CONN_UDP:
+	case CONN_READ:
+		return "conn_read";
 	case CONN_NREAD:
 		return "conn_nread";
 	case CONN_SWALLOW:
@@ -32,16 +37,20 @@ put_conn(struct call *call, struct answer *a, int fd, enum conn_state state,
 	struct peer own, client;
 	uint32_t now = call->host->caller.now;
 	bool asks = fd == call->fd;
+	bool has_client = state != CONN_LISTENING && state != CONN_UDP;
 	char name[48];
 
 	/* Closed meanwhile; what the kernel says is what is. */
-	if (!peer_own(fd, &own) ||
-	    (state != CONN_LISTENING && !peer_client(fd, &client)))
+	if (!peer_own(fd, &own) || (has_client && !peer_client(fd, &client)))
 		return;
+	if (state == CONN_UDP) {
+		snprintf(name, sizeof(name), "%d:UDP", fd);
+		answer_stat(a, name, "UDP");
+		memcpy(own.text, "udp", 3); /* for tcp */
+	}
 	snprintf(name, sizeof(name), "%d:addr", fd);
-	answer_stat(a, name, "%s",
-	    state == CONN_LISTENING ? own.text : client.text);
-	if (state != CONN_LISTENING) {
+	answer_stat(a, name, "%s", has_client ? client.text : own.text);
+	if (has_client) {
 		snprintf(name, sizeof(name), "%d:listen_addr", fd);
 		answer_stat(a, name, "%s", own.text);
 	}

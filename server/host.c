@@ -17,6 +17,8 @@ host_new(struct server *srv)
 	h->caller.now = SERVER_FIRST_SECOND;
 	h->turn = srv->config->reqs_per_event != CONFIG_REQS_PER_EVENT ?
 	    srv->config->reqs_per_event : 0;
+	h->batch_most = h->turn != 0 && h->turn < HOST_BATCH ? h->turn :
+	    HOST_BATCH;
 	h->caller.tally = &h->tally;
 	for (unsigned i = 0; i < PLAIN_FORMS; i++)
 		plain_forget(&h->lines[i]);

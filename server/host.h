@@ -42,6 +42,7 @@ struct host {
 	struct output *out;
 	uint32_t turn; /* requests after which others have their turn; 0 = all
 			  that came */
+	uint32_t batch_most; /* HOST_BATCH, if a turn has as many */
 	/* Any thread: have the idle streams of this host's sessions stepped
 	 * soon.  NULL where nobody listens. */
 	void (*wake)(struct host *);

@@ -32,6 +32,7 @@
 
 struct listening;
 struct server;
+struct udp;
 struct worker;
 
 enum {
@@ -64,7 +65,7 @@ int listen_bind_tcp(struct listening *);
 int listen_bind_unix(struct listening *);
 /* The ports that were bound, to the file that MEMCACHED_PORT_FILENAME names:
  * tests ask for any free port and read there which it is. */
-int listen_write_ports(const struct listening *);
+int listen_write_ports(const struct listening *, const struct udp *);
 
 void listen_start(struct listening *, uv_loop_t *, struct worker **,
     unsigned nworkers);

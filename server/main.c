@@ -240,7 +240,7 @@ start(struct program *p)
 		status = listen_bind_unix(p->listening);
 	}
 	if (status == CONFIG_RUN)
-		status = listen_write_ports(p->listening);
+		status = listen_write_ports(p->listening, p->udp);
 	if (status == CONFIG_RUN)
 		status = daemon_confine(&p->config);
 	if (status == CONFIG_RUN)

@@ -32,8 +32,8 @@
 G("network")                                                                  \
 O('p', "port", "<num>", port, port, 0, 65535, "11211", NULL,                  \
   "TCP port; 0: no TCP, -1: any free one")                                    \
-O('U', "udp-port", "<num>", number, udp_port, 0, 65535, "0", NULL,             \
-  "UDP port; 0: off")                                                         \
+O('U', "udp-port", "<num>", udp, udp_port, 0, 65535, "0", NULL,                \
+  "UDP port; 0: off, -1: any free one")                                       \
 O('s', "unix-socket", "<file>", unix, unix_socket, 0, 0, NULL, NULL,          \
   "unix socket; instead of TCP unless -l or -p is given, too")                \
 O('a', "unix-mask", "<mask>", mode, unix_mask, 0, 0777, "700", NULL,          \
@@ -213,6 +213,8 @@ O(0, "drop_privileges", NULL, confine, confine, 0, 0, NULL, NULL,             \
   "refuse to serve without the filter of system calls")                       \
 O(0, "no_drop_privileges", NULL, off, confine, 0, 0, NULL, NULL,              \
   "no filter of system calls (default: one, where the kernel can)")           \
+O(0, "relaxed_privileges", NULL, on, debug, 0, 0, NULL, NULL,                 \
+  "for tests, as in memcached-debug: the command debugtime")                  \
 G("of other times and places")                                                \
 O(0, "modern", NULL, none, unused, 0, 0, NULL,                                \
   "what it turned on has long been the default", "newer defaults")            \
@@ -222,8 +224,6 @@ O(0, "inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                     \
   "numbers are written when they are asked for", "ready-made heads")          \
 O(0, "no_inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                  \
   "it is the default", "no ready-made heads")                                 \
-O(0, "relaxed_privileges", NULL, none, unused, 0, 0, NULL,                    \
-  "the filter of system calls has one width", "wider seccomp filter")         \
 G("those of proxy, flash and TLS (proxy_*, ext_*, ssl_*): accepted, no "      \
   "effect")                                                                   \
 O(0, "proxy_config", "<file>", none, unused, 0, 0, NULL, NO_PROXY, NULL)      \

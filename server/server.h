@@ -42,7 +42,9 @@ enum observing {
 enum conn_state {
 	CONN_NONE, /* no such connection */
 	CONN_LISTENING,
-	CONN_NEW_CMD, /* waiting for a request */
+	CONN_UDP,
+	CONN_NEW_CMD, /* waiting for its first request */
+	CONN_READ,    /* waiting for another, or for the rest of one */
 	CONN_NREAD,   /* a value is arriving */
 	CONN_SWALLOW, /* a refused value is arriving */
 	CONN_MWRITE,  /* replies wait for the client to read */
@@ -83,6 +85,8 @@ struct server {
 	_Atomic uint64_t listen_disabled;
 	_Atomic uint64_t listen_disabled_us;
 	_Atomic bool accepting;
+	_Atomic uint32_t clock_ahead; /* seconds, for tests: see debugtime */
+	_Atomic uint32_t clock_stopped; /* where it stands, or 0 */
 };
 
 /* The clock: server seconds start near 2, as memcached's, so that 0 and 1 are
@@ -97,7 +101,13 @@ void server_fini(struct server *);
 static inline uint32_t
 server_now(const struct server *srv, uint64_t ms)
 {
-	return (uint32_t)((ms - srv->start_ms) / 1000) + SERVER_FIRST_SECOND;
+	uint32_t stopped = atomic_load_explicit(&srv->clock_stopped,
+	    memory_order_relaxed);
+
+	if (stopped != 0)
+		return stopped;
+	return (uint32_t)((ms - srv->start_ms) / 1000) + SERVER_FIRST_SECOND +
+	    atomic_load_explicit(&srv->clock_ahead, memory_order_relaxed);
 }
 
 /* An exptime as a client says it (PROTOCOL.md: relative up to 30 days, then

@@ -27,7 +27,7 @@ struct held {
 
 /* Why a batch ends. */
 enum stop {
-	STOP_FULL,   /* HOST_BATCH requests, or one that must be the last */
+	STOP_FULL,   /* a batch's requests, or one that must be the last */
 	STOP_MORE,   /* the input holds no further one */
 	STOP_VALUE,  /* the next one's value is large */
 	STOP_REFUSE, /* the next one is refused */
@@ -388,6 +388,7 @@ take_value(struct session *s, struct request *req, const char *in, size_t n,
 		return false;
 	}
 	if (n - *len < req->follow) {
+		s->wants_value = true;
 		b->stop = STOP_MORE;
 		return false;
 	}
@@ -412,7 +413,9 @@ static void
 gather(struct session *s, struct host *h, const char *in, size_t n,
     struct batch *b)
 {
-	while (b->n < HOST_BATCH) {
+	const unsigned most = h->batch_most;
+
+	while (b->n < most) {
 		struct request *req;
 		const char *at;
 		size_t left, len;
@@ -420,10 +423,10 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
 		if (b->used < n && plain_begins(&s->parser, in + b->used,
 		    n - b->used)) {
 			b->n += plain_parse(&s->parser, in + b->used,
-			    n - b->used, &h->batch[b->n], HOST_BATCH - b->n,
+			    n - b->used, &h->batch[b->n], most - b->n,
 			    CACHE_SMALL_MAX, &len);
 			b->used += len;
-			if (b->n == HOST_BATCH)
+			if (b->n == most)
 				return;
 		}
 		if (b->used == n) {
@@ -653,6 +656,7 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 
 	*used = 0;
 	s->served = 0;
+	s->wants_value = false;
 	s->fresh = output_empty(h->out);
 	for (;;) {
 		if (s->closing)

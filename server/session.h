@@ -64,6 +64,7 @@ struct session {
 	struct login *login;	 /* NULL: nobody has to log in */
 	const struct user *user; /* whom something is forbidden to, or NULL */
 	bool waiting;		 /* for what becomes of an attempt */
+	bool wants_value; /* of the request that begins what was not used */
 };
 
 void session_init(struct session *, enum proto_name);

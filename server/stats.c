@@ -393,12 +393,15 @@ stats_slabs(struct call *call, struct answer *a)
 	stats_sum(h->server, &v.sum);
 	cache_stats(h->cache, h->caller.now, &all);
 	for (unsigned id = 1; id < CACHE_CLASSES; id++) {
-		if (!cache_class_stats(h->cache, id, h->caller.now, &c) ||
-		    c.pages == 0)
+		const struct cache_class_tally *t = &v.sum.tally.of_class[id];
+
+		cache_class_stats(h->cache, id, h->caller.now, &c);
+		/* What was counted stays, though the last page goes. */
+		if (c.pages == 0 && t->cmd_set == 0 && t->get_hits == 0)
 			continue;
 		put_slabs(a, &v, id, &c);
 		pages += c.pages;
-		active++;
+		active += c.pages > 0;
 	}
 	answer_number(a, "active_slabs", active);
 	answer_number(a, "total_malloced", pages * all.page_size);

@@ -12,6 +12,7 @@
 #include "server/address.h"
 #include "server/config.h"
 #include "server/log.h"
+#include "server/peer.h"
 #include "server/session.h"
 
 enum {
@@ -171,6 +172,17 @@ keep(struct udp *u, int fd, enum proto_name protocol)
 	s->udp = u;
 	s->fd = fd;
 	s->protocol = protocol;
+	if ((unsigned)fd < u->server->nconns)
+		atomic_store_explicit(&u->server->conns[fd].state, CONN_UDP,
+		    memory_order_relaxed);
+}
+
+static unsigned
+bound_port(const struct udp_socket *s)
+{
+	struct peer own;
+
+	return peer_own(s->fd, &own) ? own.port : 0;
 }
 
 /* 0 or an errno. */
@@ -199,8 +211,8 @@ open_one(struct udp *u, const struct addrinfo *ai, enum proto_name protocol)
 }
 
 static int
-bind_host(struct udp *u, const char *host, enum proto_name protocol,
-    bool may_be_missing)
+bind_host(struct udp *u, const char *host, unsigned number,
+    enum proto_name protocol, bool may_be_missing)
 {
 	const struct addrinfo hints = {
 		.ai_flags = AI_PASSIVE,
@@ -211,7 +223,8 @@ bind_host(struct udp *u, const char *host, enum proto_name protocol,
 	char port[16];
 	int error = EADDRNOTAVAIL;
 
-	snprintf(port, sizeof(port), "%u", u->server->config->udp_port);
+	snprintf(port, sizeof(port), "%u",
+	    number == CONFIG_PORT_ANY ? 0 : number);
 	if (getaddrinfo(host, port, &hints, &found) == 0)
 		for (const struct addrinfo *ai = found; ai != NULL &&
 		    error != 0; ai = ai->ai_next)
@@ -238,8 +251,8 @@ bind_list(struct udp *u)
 		if (!address_parse(text, n, &a, &why))
 			continue; /* the TCP listeners have said so */
 		status = bind_host(u, *a.host != '\0' ? a.host : NULL,
-		    a.has_protocol ? a.protocol : u->server->config->protocol,
-		    false);
+		    u->server->config->udp_port, a.has_protocol ?
+		    a.protocol : u->server->config->protocol, false);
 		if (status != CONFIG_RUN)
 			return status;
 	}
@@ -267,10 +280,25 @@ udp_bind(struct server *srv, struct udp **out)
 	srv->nhosts = srv->config->threads + 1;
 	if (srv->config->listen != NULL)
 		return bind_list(u);
-	status = bind_host(u, "127.0.0.1", srv->config->protocol, false);
+	status = bind_host(u, "127.0.0.1", srv->config->udp_port,
+	    srv->config->protocol, false);
+	/* Any free port shall be the same one for both. */
 	if (status == CONFIG_RUN)
-		status = bind_host(u, "::1", srv->config->protocol, true);
+		status = bind_host(u, "::1", bound_port(&u->sockets[0]),
+		    srv->config->protocol, true);
 	return status;
+}
+
+void
+udp_write_ports(const struct udp *u, FILE *file)
+{
+	struct peer own;
+
+	for (unsigned i = 0; u != NULL && i < u->count; i++)
+		if (peer_own(u->sockets[i].fd, &own))
+			fprintf(file, "UDP %s: %u\n",
+			    strchr(own.host, ':') != NULL ? "INET6" : "INET",
+			    own.port);
 }
 
 /* ------------------------------------------------------------ life */

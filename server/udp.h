@@ -34,6 +34,8 @@ struct udp;
 /* The addresses of -l, or loopback, with the port of -U; *udp is NULL if there
  * is none.  CONFIG_RUN if all is well. */
 int udp_bind(struct server *, struct udp **udp);
+/* A line for each: UDP INET: 11211. */
+void udp_write_ports(const struct udp *, FILE *);
 void udp_start(struct udp *, uv_loop_t *);
 /* Serves no more; run the loop once to let it close its handles. */
 void udp_stop(struct udp *);

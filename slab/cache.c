@@ -67,8 +67,8 @@ init_shards(struct cache *c, const struct cache_config *config,
 	memset(c->shards, 0, bytes);
 	c->nshards = n;
 	for (unsigned i = 0; i < n; i++) {
-		shard_init(&c->shards[i], i, &c->slab, c->space, &c->policy,
-		    c->seed, start);
+		shard_init(&c->shards[i], i, n, &c->slab, c->space,
+		    &c->policy, c->seed, start);
 		c->shards[i].no_cas = c->no_cas;
 	}
 	return true;

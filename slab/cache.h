@@ -391,7 +391,7 @@ void cache_tune_lru(struct cache *, uint32_t hot_pct, uint32_t warm_pct,
 	X(evicted)                                                            \
 	X(evicted_nonzero)   /* had a TTL */                                  \
 	X(outofmemory)                                                        \
-	X(reclaimed)	     /* room taken from an expired item */            \
+	X(reclaimed)	     /* dead items removed, by whatever */            \
 	X(expired_unfetched)                                                  \
 	X(evicted_unfetched)                                                  \
 	X(evicted_active)                                                     \

@@ -15,7 +15,7 @@ set_epoch(struct shard *s, unsigned epoch)
 }
 
 void
-shard_init(struct shard *s, unsigned id, struct slab *slab,
+shard_init(struct shard *s, unsigned id, unsigned shards, struct slab *slab,
     struct index_space *space, const struct lru_policy *policy, uint64_t seed,
     uint32_t items_start)
 {
@@ -23,7 +23,9 @@ shard_init(struct shard *s, unsigned id, struct slab *slab,
 	s->slab = slab;
 	s->policy = policy;
 	s->seed = seed;
+	s->shards = shards;
 	s->id = (uint8_t)id;
+	s->cas = (uint64_t)id + 1 - shards;
 	set_epoch(s, 0);
 	index_init(&s->index, space, id, items_start, shard_hash_at, s);
 }
@@ -184,6 +186,7 @@ shard_bury(struct shard *s, struct shard_place *place)
 {
 	enum cache_death death = shard_death(s, place->it);
 
+	s->lru[shard_class_of(s, place->h)].counts.reclaimed++;
 	shard_remove(s, place);
 	place->it = NULL;
 	return death;
@@ -303,6 +306,7 @@ shard_sweep(struct shard *s, const struct shard_place *place)
 {
 	struct lru *l = &s->lru[shard_class_of(s, place->h)];
 
+	l->counts.reclaimed++;
 	l->counts.crawler_reclaimed++;
 	l->counts.expired_unfetched += !(place->it->bits & ITEM_FETCHED);
 	shard_remove(s, place);

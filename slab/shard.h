@@ -30,7 +30,7 @@ struct shard {
 	struct lock lock; /* guards from here ... */
 	uint32_t alive;	  /* item_first() of the living, but nkey and bits */
 	struct index index;
-	uint64_t cas; /* the last number given */
+	uint64_t cas; /* the last number given; its own modulo shards */
 	uint64_t items, bytes;
 	uint64_t linked; /* ever, since the last reset */
 	unsigned epoch;
@@ -43,6 +43,7 @@ struct shard {
 	struct slab *slab;
 	const struct lru_policy *policy;
 	uint64_t seed;
+	uint32_t shards; /* of the cache */
 	uint8_t id;
 	bool no_cas;
 } __attribute__((aligned(64)));
@@ -54,7 +55,7 @@ struct shard_place {
 	struct index_probe probe; /* good until the index changes */
 };
 
-void shard_init(struct shard *, unsigned id, struct slab *,
+void shard_init(struct shard *, unsigned id, unsigned shards, struct slab *,
     struct index_space *, const struct lru_policy *, uint64_t seed,
     uint32_t items_start);
 void shard_fini(struct shard *);
@@ -167,13 +168,14 @@ shard_class_of(const struct shard *s, handle h)
 	return arena_class_of(&s->slab->arena, h);
 }
 
-/* The number after the last, or the chosen one; 0 without CAS. */
+/* A number greater than the last, that no other shard gives, for clients may
+ * compare those of different keys; or the chosen one; 0 without CAS. */
 static inline uint64_t
 shard_cas(struct shard *s, uint64_t chosen)
 {
 	if (s->no_cas)
 		return 0;
-	return chosen != 0 ? chosen : ++s->cas;
+	return chosen != 0 ? chosen : (s->cas += s->shards);
 }
 
 /* The hash of the item at h; an index_hash_fn. */

@@ -97,6 +97,7 @@ static const struct {
 	{ "shutdown\r\n", DENIED, A },
 	{ "shutdown graceful\r\n", DENIED, A },
 	{ "cache_memlimit 64\r\n", DENIED, A },
+	{ "debugtime 9\r\n", DENIED, A },
 	{ "slabs reassign 1 2\r\n", DENIED, A },
 	{ "slabs automove 0\r\n", DENIED, A },
 	{ "slabs\r\n", DENIED, A },

@@ -116,7 +116,6 @@ static const struct {
 	unsigned port;
 	int status;
 } bad[] = {
-	{ "127.0.0.1", 0, CONFIG_USAGE },	/* no port at all */
 	{ "mtls:127.0.0.1", 0, CONFIG_USAGE },
 	{ "127.0.0.1:0", 1, CONFIG_USAGE },
 	{ "192.0.2.1", CONFIG_PORT_ANY, CONFIG_NO_BIND }, /* not ours */
@@ -134,6 +133,21 @@ START_TEST(test_bad_addresses)
 }
 END_TEST
 
+/* As memcached: it starts, and nobody comes. */
+START_TEST(test_no_port_at_all)
+{
+	struct listening *all = listen_new(&server);
+
+	config.port = 0;
+	ck_assert_int_eq(listen_bind_tcp(all), CONFIG_RUN);
+	ck_assert_uint_eq(listen_count(all), 0);
+	setenv("MEMCACHED_PORT_FILENAME", path, 1);
+	ck_assert_int_eq(listen_write_ports(all, NULL), CONFIG_RUN);
+	ck_assert_int_eq(unlink(path), 0);
+	listen_free(&all);
+}
+END_TEST
+
 START_TEST(test_port_file)
 {
 	char text[256] = "", expected[256];
@@ -142,7 +156,7 @@ START_TEST(test_port_file)
 	FILE *file;
 
 	setenv("MEMCACHED_PORT_FILENAME", path, 1);
-	ck_assert_int_eq(listen_write_ports(all), CONFIG_RUN);
+	ck_assert_int_eq(listen_write_ports(all, NULL), CONFIG_RUN);
 	file = fopen(path, "r");
 	ck_assert_ptr_nonnull(file);
 	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, file), 0);
@@ -179,7 +193,7 @@ START_TEST(test_unix_socket_alone)
 	ck_assert(S_ISSOCK(st.st_mode));
 	ck_assert_uint_eq(st.st_mode & 0777, 0750);
 	setenv("MEMCACHED_PORT_FILENAME", "/nonexistent/ports", 1);
-	ck_assert_int_eq(listen_write_ports(all), CONFIG_RUN);
+	ck_assert_int_eq(listen_write_ports(all, NULL), CONFIG_RUN);
 	listen_free(&all);
 	ck_assert_int_ne(lstat(path, &st), 0);
 }
@@ -340,6 +354,7 @@ listen_suite(void)
 	tcase_add_test(t, test_tags_and_protocols);
 	tcase_add_loop_test(t, test_bad_addresses, 0,
 	    sizeof(bad) / sizeof(*bad));
+	tcase_add_test(t, test_no_port_at_all);
 	tcase_add_test(t, test_port_file);
 	tcase_add_test(t, test_unix_socket_alone);
 	tcase_add_test(t, test_unix_socket_beside_tcp);

@@ -587,7 +587,8 @@ START_TEST(as_dalli_speaks)
 {
 	struct talk *t = talk_new("-m 64");
 
-	talk_expect(t, "ms key 5 c F1 T300 MS\r\nvalue\r\n", "HD c1\r\n");
+	talk_expect(t, "ms key 5 c F1 E1 T300 MS\r\nvalue\r\n",
+	    "HD c1\r\n");
 	talk_expect(t, "mg key v f\r\n", "VA 5 f1\r\nvalue\r\n");
 	talk_expect(t, "mg key v f c\r\n", "VA 5 f1 c1\r\nvalue\r\n");
 	talk_expect(t, "mg key v f T100\r\n", "VA 5 f1\r\nvalue\r\n");
@@ -596,7 +597,8 @@ START_TEST(as_dalli_speaks)
 	talk_expect(t, "mg key v f k q s\r\nmg none v f k q s\r\n"
 		       "mg w6k= b v f k q s\r\nmn\r\n",
 	    "VA 5 f1 kkey s5\r\nvalue\r\nMN\r\n");
-	talk_expect(t, "ms key 5 c F1 C1 T300 MS\r\nother\r\n", "HD c2\r\n");
+	talk_expect(t, "ms key 5 c F1 C1 E2 T300 MS\r\nother\r\n",
+	    "HD c2\r\n");
 	talk_expect(t, "ms key 5 c F1 C1 T300 MS\r\nlates\r\n", "EX c0\r\n");
 	talk_expect(t, "ms key 1 c F0 T0 ME q\r\nx\r\nmn\r\n",
 	    "NS c0\r\nMN\r\n");

@@ -99,7 +99,7 @@ START_TEST(a_plain_get_shows_the_first_part)
 	ck_assert_int_eq(get("k"), CACHE_FOUND);
 	ck_assert_uint_eq(view.client_flags, 9);
 	ck_assert_uint_eq(view.nvalue, 5);
-	ck_assert_uint_eq(view.cas, 1);
+	ck_assert_uint_gt(view.cas, 0);
 	ck_assert_ptr_null(view.pinned);
 	ck_assert_uint_eq(view.queue, CACHE_HOT);
 	ck_assert(view.copied);
@@ -321,6 +321,24 @@ START_TEST(every_change_has_a_new_number)
 	put("k", "x", (struct cache_put){ .new_cas = UINT64_MAX });
 	look("k");
 	ck_assert_uint_eq(view.cas, UINT64_MAX);
+}
+END_TEST
+
+/* As clients find them with gets, and compare them. */
+START_TEST(keys_never_share_a_number)
+{
+	char k[8] = "k__", given[8 * 300] = { 0 };
+
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = MB, .shards = 8 });
+	for (unsigned i = 0; i < 300; i++) {
+		k[1] = (char)('a' + i / 2 % 16);
+		k[2] = (char)('a' + i / 2 / 16);
+		set(k, "1");
+		must(view.cas > 0 && view.cas < sizeof(given));
+		must(!given[view.cas]);
+		given[view.cas] = 1;
+	}
 }
 END_TEST
 
@@ -709,6 +727,7 @@ add_all(TCase *t)
 	tcase_add_test(t, joins_byte_by_byte);
 	tcase_add_test(t, compares);
 	tcase_add_test(t, every_change_has_a_new_number);
+	tcase_add_test(t, keys_never_share_a_number);
 	tcase_add_test(t, without_cas_all_numbers_are_zero);
 	tcase_add_test(t, the_size_limit);
 	tcase_add_test(t, a_new_value_clears_the_marks);
