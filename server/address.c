@@ -10,9 +10,9 @@
 const char *
 address_next(const char **list, size_t *n)
 {
-	const char *from = *list + strspn(*list, ",; ");
+	const char *from = *list + strspn(*list, ADDRESS_BETWEEN);
 
-	*n = strcspn(from, ",; ");
+	*n = strcspn(from, ADDRESS_BETWEEN);
 	*list = from + *n;
 	return *n > 0 ? from : NULL;
 }

@@ -18,6 +18,9 @@
 
 #include "proto/proto.h"
 
+/* Any number of these stand between the addresses of a list. */
+#define ADDRESS_BETWEEN ",; "
+
 enum { ADDRESS_HOST_MAX = 255, ADDRESS_TAG_MAX = 8 };
 
 struct address {

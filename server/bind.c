@@ -193,8 +193,9 @@ bind_wish(struct listening *all, const struct wish *wish)
 	    wish->port == CONFIG_PORT_ANY ? 0 : wish->port);
 	status = getaddrinfo(wish->host, port, &hints, &found);
 	if (status != 0) {
-		log_error("%s: there is no address for %s: %s", wish->option,
-		    wish->host != NULL ? wish->host : "*",
+		log_error("%s: there is no address for %s: %s; name an "
+		    "address of this machine, or a host that it can look up",
+		    wish->option, wish->host != NULL ? wish->host : "*",
 		    status == EAI_SYSTEM ? strerror(errno) :
 		    gai_strerror(status));
 		return CONFIG_NO_BIND;

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "server/reader.h"
+
 __attribute__((format(printf, 2, 3))) static bool
 say(char *text, const char *format, ...)
 {
@@ -36,9 +38,14 @@ find_in_auth(const struct config *c, char *text)
 bool
 conflict_find(const struct config *c, char text[CONFLICT_MAX])
 {
+	char item[32], memory[32];
+
 	if (c->item_max > c->memory_limit / 2)
-		return say(text, "-I %u: an item may take at most half of the "
-		    "memory (-m); lower -I or raise -m", c->item_max);
+		return say(text, "-I %s: an item may take at most half of the "
+		    "memory, and -m is %s; lower -I or raise -m",
+		    reader_show_size(c->item_max, item, sizeof(item)),
+		    reader_show_size((double)c->memory_limit, memory,
+		    sizeof(memory)));
 	if (c->hot_lru_pct + c->warm_lru_pct > 80)
 		return say(text, "-o hot_lru_pct=%u,warm_lru_pct=%u: together "
 		    "they may take at most 80 percent", c->hot_lru_pct,

@@ -361,8 +361,10 @@ daemon_write_pid(struct daemon *d, const struct config *config)
 			    strerror(errno));
 			return CONFIG_RUN;
 		}
-		log_error("-P %s: cannot write the pid file: %s; its folder "
-		    "must be writable", config->pid_file, strerror(errno));
+		log_error("-P %s: cannot write the pid file: %s; %s",
+		    config->pid_file, strerror(errno), errno == EISDIR ?
+		    "name a file in that folder" :
+		    "its folder must be writable");
 		return FAILED;
 	}
 	/* Absolute, for a daemon leaves its folder. */

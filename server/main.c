@@ -1,7 +1,6 @@
 /*
  * main.c - the order in which a server comes to be, and its mirror image.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,8 +294,10 @@ hold_signals(int how)
 static int
 serve(struct program *p)
 {
-	if (uv_loop_init(&p->loop) != 0) {
-		log_error("cannot make an event loop: %s", strerror(errno));
+	int error = uv_loop_init(&p->loop);
+
+	if (error != 0) {
+		log_error("cannot make an event loop: %s", uv_strerror(error));
 		return FAILED;
 	}
 	start_loop(p);

@@ -103,13 +103,15 @@ bind_at(struct monitor *m, const struct address *a)
 	error = getaddrinfo(*a->host != '\0' ? a->host : NULL, port, &hints,
 	    &found);
 	if (error != 0) {
-		log_error("-o metrics=%s: there is no such address: %s",
-		    m->where, gai_strerror(error));
+		log_error("-o metrics=%s: there is no such address: %s; "
+		    "write ADDRESS:PORT, as in 127.0.0.1:9150", m->where,
+		    gai_strerror(error));
 		return CONFIG_NO_BIND;
 	}
 	m->fd = bind_first(found);
 	if (m->fd < 0)
-		log_error("-o metrics=%s: cannot listen there: %s", m->where,
+		log_error("-o metrics=%s: cannot listen there: %s; choose a "
+		    "free port of an address of this machine", m->where,
 		    strerror(errno));
 	freeaddrinfo(found);
 	return m->fd < 0 ? CONFIG_NO_BIND : CONFIG_RUN;

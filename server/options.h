@@ -9,10 +9,11 @@
  *
  *     letter    0: of -o; '-': it has none    name  NULL: it has none
  *     argument  its name in the help; NULL: it takes none; "[...]": may
- *     how       which reader takes it: read_HOW() in config.c
+ *     how       which reader takes it: reader_HOW() in reader.h or config.c
  *     field     of struct config (unused: it has none)
  *     least, most   of numbers; the unit is the field's
- *     usual     the default, as one would write it; NULL: zero, off
+ *     usual     the default, as one would write it; NULL: zero, off.  The help
+ *               shows it, unless the text of the help names the default
  *     note      accepted without effect, or refused: why.  NULL: it works
  *     help      what it does; NULL: not shown: scripts look in the help for
  *               what was built in (memcached's tests, for ext_path)
@@ -40,8 +41,8 @@ O('a', "unix-mask", "<mask>", mode, unix_mask, 0, 0777, "700", NULL,          \
   "access mode of the unix socket, octal")                                    \
 O('l', "listen", "<addr>", listen, listen, 0, 0, NULL, NULL,                  \
   "addresses to listen on (default: loopback only; *: all)")                  \
-O('b', "listen-backlog", "<num>", number, listen_backlog, 1, 65535, "1024",   \
-  NULL, "connections that may wait to be accepted")                           \
+O('b', "listen-backlog", "<num>", number, listen_backlog, 1, 2147483647.0,    \
+  "1024", NULL, "connections that may wait to be accepted")                   \
 O('c', "conn-limit", "<num>", number, conn_limit, 1, 10000000, "1024", NULL,  \
   "simultaneous connections")                                                 \
 O('B', "protocol", "<name>", protocol, protocol, 0, 0, NULL, NULL,            \
@@ -61,7 +62,7 @@ O('M', "disable-evictions", NULL, on, no_evictions, 0, 0, NULL, NULL,         \
 O('I', "max-item-size", "<num>", item_size, item_max, 1024, 1073741824.0,     \
   "1m", NULL, "largest item, 1k to 1024m, at most half of -m")                \
 O('f', "slab-growth-factor", "<num>", growth, growth_factor, 1, 1000, "1.25", \
-  NULL, "from one chunk size to the next (not given: slabd's own)")           \
+  NULL, "from one chunk size to the next (default: slabd's own steps)")       \
 O('n', "slab-min-size", "<bytes>", number, chunk_min, 1, 524288, "48", NULL,  \
   "least space for key and value")                                            \
 O('L', "enable-largepages", NULL, on, large_pages, 0, 0, NULL, NULL,          \
@@ -184,7 +185,8 @@ O(0, "hot_max_factor", "<num>", factor, hot_max_factor, 0, 1000000, "0.2",    \
 O(0, "warm_max_factor", "<num>", factor, warm_max_factor, 0, 1000000, "2.0",  \
   NULL, "likewise items in use")                                              \
 O(0, "temporary_ttl", "<sec>", temporary_ttl, temporary_ttl, 0,               \
-  2147483647.0, "61", NULL, "items so short-lived have a queue of their own") \
+  2147483647.0, "61", NULL,                                                   \
+  "items so short-lived have a queue of their own (default: no such queue)")  \
 O(0, "lru_crawler", NULL, on, lru_crawler, 0, 0, "on", NULL,                  \
   "the sweep of the expired may be commanded")                                \
 O(0, "no_lru_crawler", NULL, off, lru_crawler, 0, 0, NULL, NULL,              \
@@ -193,6 +195,7 @@ O(0, "lru_crawler_sleep", "<us>", number, lru_crawler_sleep, 0, 1000000,      \
   "100", OWN_SWEEP, "pause of the crawler")                                   \
 O(0, "lru_crawler_tocrawl", "<num>", number, lru_crawler_tocrawl, 0,          \
   4294967295.0, "0", OWN_SWEEP, "items per run")                              \
+G("cluster")                                                                  \
 O(0, "cluster", "<host:port,...>", text, cluster, 0, 0, NULL, NULL,           \
   "the nodes that config get cluster tells")                                  \
 O(0, "cluster_version", "<num>", number, cluster_version, 1, 4294967295.0,    \

@@ -5,38 +5,7 @@
 #include <string.h>
 
 #include "server/config.h"
-#include "server/options.h"
-
-/* What there is to say of an option; a title has no reader. */
-struct row {
-	char letter;
-	const char *name, *argument, *reader, *usual, *note, *help;
-};
-
-#define TITLE(title) { .help = title },
-#define ROW(letter, name, argument, how, field, least, most, usual, note,     \
-    help)                                                                     \
-	{ letter, name, argument, #how, usual, note, help },
-
-static const struct row options[] = { OPTIONS(TITLE, ROW) };
-static const struct row suboptions[] = { SUBOPTIONS(TITLE, ROW) };
-
-enum {
-	NOPTIONS = sizeof(options) / sizeof(*options),
-	NSUBOPTIONS = sizeof(suboptions) / sizeof(*suboptions),
-};
-
-static bool
-is_title(const struct row *row)
-{
-	return row->reader == NULL;
-}
-
-static bool
-is_optional(const struct row *row)
-{
-	return row->argument != NULL && *row->argument == '[';
-}
+#include "server/reader.h"
 
 /* ------------------------------------------------------------ help */
 
@@ -46,7 +15,7 @@ join(const struct row *row)
 {
 	if (row->argument == NULL)
 		return "";
-	if (is_optional(row))
+	if (row_is_optional(row))
 		return "[=";
 	return row->name == NULL ? " " : "=";
 }
@@ -55,7 +24,7 @@ static void
 print_row(FILE *out, const struct row *row)
 {
 	char head[64], letter[8] = "    ";
-	bool sub = row->letter == 0;
+	bool sub = row_is_suboption(row);
 
 	if (row->letter != '-')
 		snprintf(letter, sizeof(letter), "-%c%s", row->letter,
@@ -64,67 +33,73 @@ print_row(FILE *out, const struct row *row)
 	    sub || row->name == NULL ? "" : "--",
 	    row->name != NULL ? row->name : "",
 	    join(row),
-	    row->argument != NULL ? row->argument + is_optional(row) : "");
+	    row->argument != NULL ? row->argument + row_is_optional(row) : "");
 	fprintf(out, "  %-28s ", head);
 	if (row->note == NULL)
 		fprintf(out, "%s", row->help);
-	else if (strcmp(row->reader, "refused") == 0)
+	else if (row->read == reader_refused)
 		fprintf(out, "%s: not there yet, refused", row->help);
 	else
 		fprintf(out, "%s: accepted, no effect", row->help);
-	if (row->note == NULL && row->usual != NULL && row->argument != NULL)
+	if (row->note == NULL && row->usual != NULL && row->argument != NULL &&
+	    strstr(row->help, "(default: ") == NULL)
 		fprintf(out, " (default: %s)", row->usual);
 	fputc('\n', out);
 }
 
 static void
-print_rows(FILE *out, const struct row *rows, unsigned count)
+print_rows(FILE *out, const struct rows *rows)
 {
-	for (unsigned i = 0; i < count; i++) {
-		if (is_title(&rows[i]))
-			fprintf(out, "\n%s\n", rows[i].help);
-		else if (rows[i].help != NULL)
-			print_row(out, &rows[i]);
+	for (unsigned i = 0; i < rows->count; i++) {
+		const struct row *row = &rows->row[i];
+
+		if (row_is_title(row))
+			fprintf(out, "\n%s\n", row->help);
+		else if (row->help != NULL)
+			print_row(out, row);
 	}
 }
 
 void
-usage_help(FILE *out)
+usage_help(FILE *out, const struct rows *options,
+    const struct rows *suboptions)
 {
 	fprintf(out, "slabd " SLABD_VERSION ", a cache server that speaks "
 	    "the memcached protocols\n"
 	    "usage: slabd [options]\n");
-	print_rows(out, options, NOPTIONS);
-	print_rows(out, suboptions, NSUBOPTIONS);
+	print_rows(out, options);
+	print_rows(out, suboptions);
 }
 
 /* ------------------------------------------------------------ lists */
 
 void
-usage_list(FILE *out)
+usage_list(FILE *out, const struct rows *options,
+    const struct rows *suboptions)
 {
-	for (unsigned i = 0; i < NOPTIONS; i++) {
-		const struct row *row = &options[i];
+	for (unsigned i = 0; i < options->count; i++) {
+		const struct row *row = &options->row[i];
 
-		if (!is_title(row) && row->help != NULL)
+		if (!row_is_title(row) && row->help != NULL)
 			fprintf(out, "%c %s\n", row->letter,
 			    row->name != NULL ? row->name : "-");
 	}
-	for (unsigned i = 0; i < NSUBOPTIONS; i++)
-		if (!is_title(&suboptions[i]))
-			fprintf(out, "o %s\n", suboptions[i].name);
+	for (unsigned i = 0; i < suboptions->count; i++)
+		if (!row_is_title(&suboptions->row[i]))
+			fprintf(out, "o %s\n", suboptions->row[i].name);
 }
 
 /* Options whose argument is one of a kind, as "--user|-u". */
 static void
-print_kind(FILE *out, const char *kind, const char *answer)
+print_kind(FILE *out, const struct rows *options, const char *kind,
+    const char *answer)
 {
 	const char *between = "\t";
 
-	for (unsigned i = 0; i < NOPTIONS; i++) {
-		const struct row *row = &options[i];
+	for (unsigned i = 0; i < options->count; i++) {
+		const struct row *row = &options->row[i];
 
-		if (is_title(row) || row->argument == NULL ||
+		if (row_is_title(row) || row->argument == NULL ||
 		    strcmp(row->argument, kind) != 0)
 			continue;
 		if (row->letter != '-') {
@@ -141,12 +116,12 @@ print_kind(FILE *out, const char *kind, const char *answer)
 }
 
 static void
-print_words(FILE *out)
+print_words(FILE *out, const struct rows *options)
 {
-	for (unsigned i = 0; i < NOPTIONS; i++) {
-		const struct row *row = &options[i];
+	for (unsigned i = 0; i < options->count; i++) {
+		const struct row *row = &options->row[i];
 
-		if (is_title(row) || row->help == NULL)
+		if (row_is_title(row) || row->help == NULL)
 			continue;
 		if (row->letter != '-')
 			fprintf(out, " -%c", row->letter);
@@ -156,7 +131,8 @@ print_words(FILE *out)
 }
 
 void
-usage_completion(FILE *out)
+usage_completion(FILE *out, const struct rows *options,
+    const struct rows *suboptions)
 {
 	fprintf(out, "# bash completion of slabd; written by slabd "
 	    "--completion\n"
@@ -169,8 +145,8 @@ usage_completion(FILE *out)
 	    "\t\tbefore=${COMP_WORDS[COMP_CWORD-2]}\n"
 	    "\tfi\n"
 	    "\tcase $before in\n");
-	print_kind(out, "<file>", "-f");
-	print_kind(out, "<user>", "-u");
+	print_kind(out, options, "<file>", "-f");
+	print_kind(out, options, "<user>", "-u");
 	fprintf(out, "\t-B|--protocol)\n"
 	    "\t\tCOMPREPLY=($(compgen -W 'auto ascii binary' -- \"$word\"))\n"
 	    "\t\treturn ;;\n"
@@ -178,16 +154,16 @@ usage_completion(FILE *out)
 	    "\t\t# one after the other, with commas between\n"
 	    "\t\tif [[ $word == *,* ]]; then head=${word%%,*},; fi\n"
 	    "\t\tCOMPREPLY=($(compgen -P \"$head\" -W '");
-	for (unsigned i = 0; i < NSUBOPTIONS; i++)
-		if (!is_title(&suboptions[i]))
-			fprintf(out, " %s%s", suboptions[i].name,
-			    suboptions[i].argument == NULL ||
-			    is_optional(&suboptions[i]) ? "" : "=");
+	for (unsigned i = 0; i < suboptions->count; i++)
+		if (!row_is_title(&suboptions->row[i]))
+			fprintf(out, " %s%s", suboptions->row[i].name,
+			    suboptions->row[i].argument == NULL ||
+			    row_is_optional(&suboptions->row[i]) ? "" : "=");
 	fprintf(out, "' -- \"${word##*,}\"))\n"
 	    "\t\tcompopt -o nospace\n"
 	    "\t\treturn ;;\n"
 	    "\tesac\n"
 	    "\tCOMPREPLY=($(compgen -W '");
-	print_words(out);
+	print_words(out, options);
 	fprintf(out, "' -- \"$word\"))\n}\ncomplete -F _slabd slabd\n");
 }

@@ -394,7 +394,8 @@ read_lines(struct users *u, struct place *p)
 			return false;
 	}
 	if (u->count == 0)
-		return complain(p, "there is no user in the file");
+		return complain(p, "there is no user in the file; slabd-passwd "
+		    "add writes one");
 	return sort(u, p);
 }
 
@@ -461,7 +462,10 @@ users_read(const char *path, enum users_form form, char *why)
 	if (sodium_init() >= 0 && fd >= 0)
 		bytes = slurp(fd, &n);
 	if (bytes == NULL) {
-		snprintf(why, USERS_WHY_MAX, "%s: %s", path, strerror(errno));
+		snprintf(why, USERS_WHY_MAX, "%s: %s%s", path, strerror(errno),
+		    errno == ENOENT ? "; slabd-passwd add makes the file of "
+		    "users" : errno == EACCES ? "; the user that serves must "
+		    "be able to read it" : "");
 	} else {
 		u = users_parse(path, form, bytes, n, why);
 		sodium_free(bytes);
