@@ -16,8 +16,14 @@
 #include "server/login.h"
 #include "server/watch.h"
 
-enum { LAST_READS = 64 }; /* when the server ends */
 enum { TURN = 1 << 20 }; /* bytes written before others have their turn */
+
+/* When the server ends. */
+enum {
+	LAST_READS = 128, /* more than a kernel has of what arrived */
+	STALLED = 100,	  /* calls of conns_leave() in which nothing moved */
+	QUIET = 5,	  /* the same, and all was taken */
+};
 
 enum phase {
 	CONN_READING,
@@ -42,6 +48,9 @@ struct conn {
 	uint8_t phase; /* enum phase; one writer: enter() */
 	bool close_when_sent; /* quit, or refused */
 	bool draining;	      /* the server ends */
+	uint8_t last_reads;   /* since then */
+	uint8_t stalled;
+	uint32_t unsent; /* at the last look */
 };
 
 static void on_ready(struct polled *);
@@ -477,32 +486,40 @@ on_readable(struct conn *c)
 	return true;
 }
 
-/* Replies that the client's kernel has not taken.  To close a socket with
- * unread input resets it, and they would be lost. */
-static bool
-has_unsent(const struct conn *c)
+/* Bytes of replies that the client's kernel has not taken. */
+static uint32_t
+count_unsent(const struct conn *c)
 {
 	int n;
 
-	return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0;
+	return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
-/* The server ends: what has arrived is answered, as far as a client does not
- * go on and on; then it closes, unless replies wait or a verdict is due. */
+/*
+ * The server ends: what has arrived is answered, as far as a client does not
+ * go on and on; then it closes, unless replies wait or a verdict is due.  To
+ * close a socket to which input comes resets it, and replies would be lost.
+ */
 static void
 finish(struct conn *c)
 {
-	for (unsigned i = 0; i < LAST_READS && c->phase == CONN_READING; i++)
-		if (!on_readable(c))
-			break;
+	bool dry = false;
+
+	while (c->phase == CONN_READING && !dry &&
+	    c->last_reads < LAST_READS) {
+		c->last_reads++;
+		dry = !on_readable(c);
+	}
 	if (c->phase != CONN_READING)
 		return;
-	if (!has_unsent(c)) {
+	c->unsent = count_unsent(c);
+	if (dry && c->unsent == 0) {
 		conn_close(c, "shutdown");
 		return;
 	}
 	shutdown(c->fd, SHUT_WR);
 	drop_left(c);
+	c->stalled = 0;
 	enter(c, CONN_LEAVING);
 	show(c, CONN_CLOSING);
 	listen_for(c, POLLER_READ);
@@ -514,8 +531,25 @@ discard(struct conn *c)
 {
 	ssize_t got = receive(c->fd, c->all->input, CONN_INPUT);
 
+	c->stalled = 0;
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
 		conn_close(c, "shutdown");
+}
+
+/* Its client has all replies and sends no more, or takes none of them. */
+static bool
+is_done(struct conn *c)
+{
+	uint32_t n = count_unsent(c);
+
+	if (n != c->unsent || c->phase == CONN_WAITING) {
+		c->unsent = n;
+		c->stalled = 0;
+		return false;
+	}
+	c->stalled++;
+	return c->stalled >=
+	    (c->phase == CONN_LEAVING && n == 0 ? QUIET : STALLED);
 }
 
 /* Serves the input that waited, then reads on. */
@@ -543,8 +577,11 @@ static void
 on_writable(struct conn *c)
 {
 	struct host *h = c->all->host;
+	uint64_t before = written(c);
 	int sent = send_output(c, c->blocked);
 
+	if (written(c) != before)
+		c->stalled = 0;
 	if (sent == 0)
 		return;
 	if (sent < 0 || c->close_when_sent) {
@@ -622,7 +659,7 @@ conns_leave(struct conns *all)
 {
 	for (struct conn *c = all->first, *next; c != NULL; c = next) {
 		next = c->next;
-		if (c->phase == CONN_LEAVING && !has_unsent(c))
+		if (is_done(c))
 			conn_close(c, "shutdown");
 	}
 }

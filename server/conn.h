@@ -71,7 +71,8 @@ void conn_open(struct conns *, int fd, enum proto_name, bool auth);
  * replies are still on their way, or who wait for the verdict of a login;
  * they close after that. */
 void conns_drain(struct conns *);
-/* Closes those whose clients have all their replies by now. */
+/* Fifty times a second after that: closes those whose clients have all their
+ * replies and send no more, and those who took nothing for two seconds. */
 void conns_leave(struct conns *);
 void conns_close(struct conns *);
 /* Those that asked nothing for longer than timeout seconds. */

@@ -12,8 +12,8 @@
 #include "server/listen.h"
 
 enum {
-	DRAIN_MS = 2000,	/* for clients that do not read their replies */
-	LEAVE_MS = 20,		/* how often to look whether they did */
+	DRAIN_MS = 8000,	/* for clients that read their replies slowly */
+	LEAVE_MS = 20,		/* conns_leave(), as often as conn.h says */
 	IDLE_CHECK_MS = 1000,
 };
 

@@ -37,9 +37,9 @@ unsigned worker_connections(const struct worker *);
 
 /*
  * The end, in three steps that each go to all workers before the next, for
- * they wake one another.  Drain: requests that were read are answered, replies
- * that a client does not take within two seconds are given up.  Join: waits
- * for the thread to end.  Free: nulls *w.
+ * they wake one another.  Drain: requests that were read are answered; a client
+ * that takes nothing of its replies for two seconds is given up, each after
+ * eight.  Join: waits for the thread to end.  Free: nulls *w.
  */
 void worker_drain(struct worker *);
 void worker_join(struct worker *);

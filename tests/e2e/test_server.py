@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 
 import harness
 from harness import BINARY, Conn, ORACLE, Server, Solo, slabd_only, until
@@ -397,6 +398,65 @@ class Signals(Solo):
         until(lambda: int(s.stats()["cmd_get"]) >= 100, "all are served")
         self.assertEqual(harness.ends(s), 0)
         self.assertEqual(c.rest(), reply[8:])
+
+    @slabd_only("memcached does not wait for clients")
+    def test_a_slow_reader_has_all_its_replies(self):
+        """It takes some for three seconds: nothing is cut off."""
+        s = self.start()
+        c = self.connect(s, rcvbuf=4096)
+        value = b"v" * 900000
+        c.ask(b"set k 0 0 900000\r\n" + value + b"\r\n")
+        reply = b"VALUE k 0 900000\r\n" + value + b"\r\nEND\r\n"
+        c.send(b"get k\r\n" * 30)
+        until(lambda: int(s.stats()["cmd_get"]) >= 1, "they are being served")
+        s.signal(signal.SIGTERM)
+        begin = time.monotonic()
+        for i in range(30):
+            self.assertEqual(c.read(len(reply)), reply)
+            # To be slow is what is tried here.
+            time.sleep(max(0, begin + (i + 1) / 10 - time.monotonic()))
+        self.assertEqual(c.rest(), b"")
+        self.assertEqual(s.wait(), 0)
+
+    @slabd_only("memcached does not wait for clients")
+    def test_a_client_that_goes_on_and_on(self):
+        """It has whole replies, in order, then an end, not a reset."""
+        s = self.start()
+        c = self.connect(s)
+        ended = threading.Event()
+
+        def send():
+            try:
+                for i in range(100):        # 100 MB, if they are taken
+                    c.send(b"mn\r\nget a\r\n" * 90000)
+                    if ended.is_set():
+                        return
+            except OSError:
+                pass
+        t = threading.Thread(target=send)
+        t.start()
+        try:
+            first = c.read(9 * 10000)
+            s.signal(signal.SIGTERM)
+            while c.more():
+                pass
+            rest = c.buf
+        finally:
+            ended.set()
+            t.join(harness.BOUND)
+        self.assertEqual(s.wait(), 0)
+        n = len(first + rest) // 9
+        self.assertEqual((first + rest)[:9 * n], b"MN\r\nEND\r\n" * n)
+        self.assertIn((first + rest)[9 * n:], (b"", b"MN\r\n"))
+
+    @slabd_only("memcached does not wait for clients")
+    def test_who_reads_nothing_is_given_up(self):
+        s = self.start()
+        c = self.connect(s, rcvbuf=4096)
+        c.ask(b"set k 0 0 900000\r\n" + b"v" * 900000 + b"\r\n")
+        c.send(b"get k\r\n" * 30)
+        until(lambda: int(s.stats()["cmd_get"]) >= 1, "they are being served")
+        self.assertEqual(harness.ends(s), 0)
 
     def test_ends_under_load(self):
         s = self.start()
