@@ -103,7 +103,7 @@ FLAVOUR_CFLAGS := -O1 -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(FLAVOUR),fuzz)
 B := build/fuzz
 CC := clang
-FLAVOUR_CFLAGS := -O1 -fno-omit-frame-pointer \
+FLAVOUR_CFLAGS := -O2 -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 # Inputs are steered by what parsers compare, not by what the cache does.
 build/fuzz/slab/%.o build/fuzz/tests/fuzz/stage.o: TEST_CFLAGS = \

@@ -86,19 +86,31 @@ talk_note(struct talk *t, const char *format, ...)
 	t->n += (size_t)n;
 }
 
+/* By hand: a fuzzer has no time to print each byte. */
 static inline void
 talk_bytes(struct talk *t, const char *at, size_t n)
 {
+	static const char hex[] = "0123456789abcdef";
 	size_t i;
 
+	if (t->room - t->n < 4 * n + 512) {
+		t->room = 2 * (t->room + 4 * n);
+		t->log = realloc(t->log, t->room);
+		assert(t->log != NULL);
+	}
 	for (i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)at[i];
 
 		if (c > ' ' && c < 0x7f)
-			talk_note(t, "%c", c);
-		else
-			talk_note(t, "\\x%02x", c);
+			t->log[t->n++] = (char)c;
+		else {
+			t->log[t->n++] = '\\';
+			t->log[t->n++] = 'x';
+			t->log[t->n++] = hex[c >> 4];
+			t->log[t->n++] = hex[c & 15];
+		}
 	}
+	t->log[t->n] = '\0';
 }
 
 static inline bool
