@@ -8,7 +8,8 @@
 	X(text_reply)                                                         \
 	X(split)                                                              \
 	X(meta)                                                               \
-	X(binary)
+	X(binary)                                                             \
+	X(plain)
 
 #define X(suite) Suite *suite##_suite(void);
 SUITES(X)
