@@ -38,6 +38,16 @@ bool token_is(struct word, const char *text);
 char *token_put_uint64(char *out, uint64_t v);
 unsigned token_digits(uint64_t v);
 
+/* A text without its end; returns the end. */
+static inline char *
+token_put_text(char *out, const char *text)
+{
+	size_t n = strlen(text);
+
+	memcpy(out, text, n);
+	return out + n;
+}
+
 /* 00 to 99 */
 extern const char TOKEN_PAIRS[200];
 

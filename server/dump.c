@@ -33,18 +33,9 @@ struct dump {
 };
 
 static char *
-put_text(char *out, const char *text)
-{
-	size_t n = strlen(text);
-
-	memcpy(out, text, n);
-	return out + n;
-}
-
-static char *
 put_number(char *out, const char *name, uint64_t n)
 {
-	return token_put_uint64(put_text(out, name), n);
+	return token_put_uint64(token_put_text(out, name), n);
 }
 
 /* Without printf, which would take most of the time of a dump. */
@@ -53,19 +44,19 @@ put_meta(char *out, const struct cache_listed *it, const struct server *srv)
 {
 	uint64_t start = (uint64_t)srv->start_unix;
 
-	out = put_text(out, "key=");
+	out = token_put_text(out, "key=");
 	out = uri_encode(out, it->key, it->nkey);
 	if (it->deadline == 0)
-		out = put_text(out, " exp=-1");
+		out = token_put_text(out, " exp=-1");
 	else
 		out = put_number(out, " exp=", start + it->deadline);
 	out = put_number(out, " la=", start + it->accessed);
 	out = put_number(out, " cas=", it->cas);
-	out = put_text(out, it->fetched ? " fetch=yes" : " fetch=no");
+	out = token_put_text(out, it->fetched ? " fetch=yes" : " fetch=no");
 	out = put_number(out, " cls=", it->class_id);
 	out = put_number(out, " size=", it->size);
 	out = put_number(out, " flags=", it->client_flags);
-	return put_text(out, " \n");
+	return token_put_text(out, " \n");
 }
 
 /* Keys that no line could carry go out as those stored in base64. */
@@ -83,13 +74,13 @@ needs_base64(const struct cache_listed *it)
 static char *
 put_mg(char *out, const struct cache_listed *it)
 {
-	out = put_text(out, "mg ");
+	out = token_put_text(out, "mg ");
 	if (needs_base64(it)) {
 		out += token_base64_encode(it->key, it->nkey, out);
-		return put_text(out, " b\r\n");
+		return token_put_text(out, " b\r\n");
 	}
 	memcpy(out, it->key, it->nkey);
-	return put_text(out + it->nkey, "\r\n");
+	return token_put_text(out + it->nkey, "\r\n");
 }
 
 static bool
@@ -106,7 +97,7 @@ step_dump(struct stream *stream, struct host *h)
 	size_t n;
 
 	if (!d->begun)
-		out = put_text(out, "OK\r\n");
+		out = token_put_text(out, "OK\r\n");
 	d->begun = true;
 	n = cache_walk(h->cache, h->caller.now, &d->place, d->list,
 	    STEP_ITEMS);
@@ -120,7 +111,7 @@ step_dump(struct stream *stream, struct host *h)
 		    put_meta(out, it, h->server);
 	}
 	if (d->place == UINT64_MAX)
-		out = put_text(out, d->form == DUMP_MG ? "EN\r\n" :
+		out = token_put_text(out, d->form == DUMP_MG ? "EN\r\n" :
 		    "END\r\n");
 	output_to(h->out, out);
 	return d->place == UINT64_MAX ? STREAM_DONE : STREAM_MORE;
@@ -176,12 +167,12 @@ struct listing {
 static char *
 put_listed(char *out, const struct cache_listed *it, const struct server *srv)
 {
-	out = put_text(out, "ITEM ");
+	out = token_put_text(out, "ITEM ");
 	out = uri_escape(out, it->key, it->nkey);
 	out = put_number(out, " [", it->nvalue);
 	out = put_number(out, " b; ", it->deadline == 0 ? 0 :
 	    (uint64_t)srv->start_unix + it->deadline);
-	return put_text(out, " s]\r\n");
+	return token_put_text(out, " s]\r\n");
 }
 
 static enum stream_state

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/token.h"
 #include "server/peer.h"
 #include "server/uri.h"
 
@@ -191,15 +192,6 @@ watch_miss(struct watch *w, enum observing kind, uint64_t n)
 /* ------------------------------------------------------------ lines */
 
 static char *
-put_text(char *out, const char *text)
-{
-	size_t n = strlen(text);
-
-	memcpy(out, text, n);
-	return out + n;
-}
-
-static char *
 put_event(char *out, const struct watch_event *e)
 {
 	switch (e->kind) {
@@ -233,16 +225,16 @@ watch_note(struct watch *w, const struct watch_event *e)
 
 	switch (e->kind) {
 	case OBSERVE_FETCHERS:
-		out = put_text(out, "item_get key=");
+		out = token_put_text(out, "item_get key=");
 		break;
 	case OBSERVE_MUTATIONS:
-		out = put_text(out, "item_store key=");
+		out = token_put_text(out, "item_store key=");
 		break;
 	case OBSERVE_EVICTIONS:
-		out = put_text(out, "eviction key=");
+		out = token_put_text(out, "eviction key=");
 		break;
 	default:
-		out = put_text(out, "deleted key=");
+		out = token_put_text(out, "deleted key=");
 		break;
 	}
 	out = uri_encode(out, e->key, e->nkey);
@@ -278,7 +270,7 @@ step_watcher(struct stream *stream, struct host *h)
 	size_t n;
 
 	if (!r->greeted)
-		out = put_text(out, "OK\r\n");
+		out = token_put_text(out, "OK\r\n");
 	r->greeted = true;
 	pthread_mutex_lock(&r->watch->lock);
 	n = pop(r, out, STEP_BYTES);
