@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define SUITES(X)                                                             \
+	X(admin)                                                              \
 	X(attack)                                                             \
 	X(auth)                                                               \
 	X(conffile)                                                           \

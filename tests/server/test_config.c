@@ -192,6 +192,22 @@ START_TEST(test_suboptions)
 }
 END_TEST
 
+/* Nodes have commas between them, as suboptions have. */
+START_TEST(test_cluster)
+{
+	accept_line("-o cluster=a:1,b:2,[::1]:3,track_sizes,hashpower=18");
+	ck_assert_str_eq(config.cluster, "a:1,b:2,[::1]:3");
+	ck_assert(config.track_sizes);
+	ck_assert_uint_eq(config.hashpower, 18);
+	config_fini(&config);
+	accept_line("-o cluster=a:1;b:2,cluster_version=9,idle_timeout=7");
+	ck_assert_str_eq(config.cluster, "a:1;b:2");
+	ck_assert_uint_eq(config.cluster_version, 9);
+	ck_assert_uint_eq(config.idle_timeout, 7);
+	config_fini(&config);
+}
+END_TEST
+
 /* What slabd has no use for is taken, kept for stats, and said so once. */
 static const struct {
 	const char *line;
@@ -550,6 +566,7 @@ config_suite(void)
 	tcase_add_test(t, test_long_options);
 	tcase_add_test(t, test_last_one_wins);
 	tcase_add_test(t, test_suboptions);
+	tcase_add_test(t, test_cluster);
 	tcase_add_loop_test(t, test_moot, 0, NMOOT);
 	tcase_add_loop_test(t, test_refused, 0, NREFUSED);
 	tcase_add_test(t, test_too_many_slab_sizes);
