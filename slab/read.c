@@ -7,37 +7,47 @@
 
 enum {
 	LINE = 64,
+	UNIT = 8, /* where an item can begin; see arena.h */
 	LINES_MAX = 4, /* of an item; hardware fetches on from there */
 };
 
 /* ------------------------------------------------------------ ahead */
 
 /* How many lines of the items of this batch are to be fetched: as many as the
- * first has.  Most batches are of one kind, and it is but a hint. */
+ * first has, wherever it begins.  Most batches are of one kind, and it is but a
+ * hint. */
 static unsigned
 lines_of(const struct cache *c, handle h)
 {
-	uint32_t lines = (slab_chunk_size(&c->slab, h) + LINE - 1) / LINE;
+	uint32_t lines = (slab_chunk_size(&c->slab, h) + 2 * LINE -
+	    UNIT - 1) / LINE;
 
 	return lines < LINES_MAX ? lines : LINES_MAX;
 }
 
-/* The item's lines: a hit may write the first and copies from all. */
-static inline void
+/*
+ * The item's lines: a hit may write the first and copies from all.  Only as
+ * near as the second cache, where many more may be under way at once than into
+ * the first.
+ *
+ * Always inlined: gcc takes a function that does nothing but this for one
+ * without effects, and leaves out the call.
+ */
+__attribute__((always_inline)) static inline void
 fetch_item(const struct cache *c, handle h, unsigned lines)
 {
 	const char *at = slab_at(&c->slab, h);
 
-	__builtin_prefetch(at, 1);
+	__builtin_prefetch(at, 0, 2);
 	switch (lines) {
 	default:
-		__builtin_prefetch(at + 3 * LINE);
+		__builtin_prefetch(at + 3 * LINE, 0, 2);
 		/* FALLTHROUGH */
 	case 3:
-		__builtin_prefetch(at + 2 * LINE);
+		__builtin_prefetch(at + 2 * LINE, 0, 2);
 		/* FALLTHROUGH */
 	case 2:
-		__builtin_prefetch(at + LINE);
+		__builtin_prefetch(at + LINE, 0, 2);
 		/* FALLTHROUGH */
 	case 1:
 		break;
