@@ -9,6 +9,7 @@ enum {
 	AGE_LEAST = AGE_ONE / 4, /* there is no use in comparing less */
 	AGE_WEIGHT = 32,	 /* an age seen, against those before */
 
+	LAST_PAGE = 4, /* a class that has no other is so much poorer */
 	TURN = 16, /* evictions of a class between two looks around */
 
 	/*
@@ -112,6 +113,30 @@ level_poll(struct cache *c, unsigned class_id, uint64_t sum, unsigned shards)
 	set_age(c, class_id, age < UINT32_MAX ? (uint32_t)age : UINT32_MAX);
 }
 
+/*
+ * What the class will be worth with a page less, or one more: its tail so much
+ * younger or older.  Without that, where classes have few pages, each page
+ * that moves makes its giver the poorest: on sixteen megabytes ten times as
+ * many moved, on 64 (metakv, ormbusy) twice as many, for up to 4 % more misses.
+ */
+static uint64_t
+score_less(const struct cache *c, unsigned class_id)
+{
+	uint64_t pages = c->slab.classes[class_id].pages;
+	uint64_t score = level_score(c, class_id);
+
+	return pages > 1 ? score - score / pages : score / LAST_PAGE;
+}
+
+static uint64_t
+score_more(const struct cache *c, unsigned class_id)
+{
+	uint64_t pages = c->slab.classes[class_id].pages;
+	uint64_t score = level_score(c, class_id);
+
+	return pages > 0 ? score + score / pages : score;
+}
+
 unsigned
 level_giver(const struct cache *c, unsigned for_class, const bool *tried)
 {
@@ -119,7 +144,7 @@ level_giver(const struct cache *c, unsigned for_class, const bool *tried)
 	unsigned giver = 0;
 
 	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
-		uint64_t worth = level_score(c, k);
+		uint64_t worth = score_less(c, k) + 1;
 
 		if (k == for_class || c->slab.classes[k].pages == 0 ||
 		    (tried != NULL && tried[k]))
@@ -142,7 +167,7 @@ gap(const struct cache *c, unsigned giver, unsigned taker)
 {
 	if (has_spare(c, giver))
 		return UINT64_MAX;
-	return level_score(c, giver) * WORTH / level_score(c, taker);
+	return score_less(c, giver) * WORTH / score_more(c, taker);
 }
 
 unsigned
