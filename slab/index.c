@@ -332,29 +332,52 @@ index_insert(struct index *ix, uint64_t hash, handle h)
 	return true;
 }
 
+/* A slot of a cell becomes free; prev is the cell before it, 0 if none. */
+static void
+drop_from_cell(struct index *ix, struct index_bucket *b, uint32_t prev,
+    uint32_t cell, unsigned slot)
+{
+	struct index_cell *c = &ix->cells[cell];
+
+	assert(c->entry[slot] != 0);
+	c->tag[slot] = 0;
+	c->entry[slot] = 0;
+	if (index_match_cell(c, 0) != (1 << INDEX_CELL_SLOTS) - 1)
+		return;
+	if (prev == 0)
+		b->overflow = c->next;
+	else
+		ix->cells[prev].next = c->next;
+	give_cell(ix, cell);
+}
+
+/*
+ * A hole in a bucket is filled from its first cell, so no bucket with cells
+ * has one: where items come and go the cells would be there to stay else, a
+ * byte for each item of the cache.
+ */
 void
 index_remove(struct index *ix, const struct index_probe *p)
 {
 	struct index_bucket *b = &ix->lines[p->line];
-	struct index_cell *c = &ix->cells[p->cell];
+	const struct index_cell *c = &ix->cells[b->overflow];
+	unsigned last;
 
 	ix->items--;
-	if (p->cell == 0) {
-		assert(b->entry[p->slot] != 0);
-		b->tag[p->slot] = 0;
-		b->entry[p->slot] = 0;
+	if (p->cell != 0) {
+		drop_from_cell(ix, b, p->prev, p->cell, p->slot);
 		return;
 	}
-	assert(c->entry[p->slot] != 0);
-	c->tag[p->slot] = 0;
-	c->entry[p->slot] = 0;
-	if (index_match_cell(c, 0) != (1 << INDEX_CELL_SLOTS) - 1)
+	assert(b->entry[p->slot] != 0);
+	b->tag[p->slot] = 0;
+	b->entry[p->slot] = 0;
+	if (b->overflow == 0)
 		return;
-	if (p->prev == 0)
-		b->overflow = c->next;
-	else
-		ix->cells[p->prev].next = c->next;
-	give_cell(ix, p->cell);
+	last = 31 - (unsigned)__builtin_clz(~index_match_cell(c, 0) &
+	    ((1 << INDEX_CELL_SLOTS) - 1));
+	b->tag[p->slot] = c->tag[last];
+	b->entry[p->slot] = c->entry[last];
+	drop_from_cell(ix, b, 0, b->overflow, last);
 }
 
 unsigned
