@@ -8,7 +8,7 @@
 #define HANDLES ((size_t)1 << 32)
 
 /* Above it a page would hold too few units: 64 KiB / 4 KiB, 16 TiB. */
-enum { UNIT_SHIFT_MIN = 3, UNIT_SHIFT_MAX = 12 };
+enum { UNIT_SHIFT_MIN = 2, UNIT_SHIFT_MAX = 12 };
 
 /* Kept ready: what the fastest writers take in some milliseconds. */
 enum { REACH = 8 << 20, TABLE_REACH = 64 << 10 };

@@ -17,7 +17,7 @@
  * limit.  The limit counts pages in use and what is charged on top (the index
  * and the ghosts, beyond what memcached's own hash table would take).
  *
- * A handle counts units of 1 << unit_shift bytes: 8 bytes up to 32 GiB of
+ * A handle counts units of 1 << unit_shift bytes: 4 bytes up to 16 GiB of
  * address space, then as much more as 32 bits need.  Chunk sizes are multiples
  * of the unit.
  *

@@ -67,9 +67,11 @@ struct item {
 	handle newer, older; /* neighbours in the queue, 0 at the ends */
 	uint32_t accessed; /* second of the last read or store */
 	uint32_t nvalue;   /* bytes of the value */
-	uint64_t cas;
+	/* chunks are aligned to four bytes, so it is, too */
+	uint64_t cas __attribute__((packed, aligned(4)));
 };
 _Static_assert(sizeof(struct item) == 32, "an item's header is 32 bytes");
+_Static_assert(_Alignof(struct item) == 4, "the least unit of a handle");
 
 /*
  * The epoch is the shard's when the item was linked.  flush_all moves the

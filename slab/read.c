@@ -200,7 +200,7 @@ __attribute__((always_inline)) static inline void
 look_at(const struct item *it, struct cache_hit *hit)
 {
 	hit->nvalue = __atomic_load_n(&it->nvalue, __ATOMIC_RELAXED);
-	hit->cas = __atomic_load_n(&it->cas, __ATOMIC_RELAXED);
+	hit->cas = it->cas; /* too wide for an atomic where it stands */
 	hit->deadline = atomic_load_explicit(&it->deadline,
 	    memory_order_relaxed);
 	hit->accessed = __atomic_load_n(&it->accessed, __ATOMIC_RELAXED);

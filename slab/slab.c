@@ -26,6 +26,18 @@ enum {
 
 /* ------------------------------------------------------------ sizes */
 
+/*
+ * A step of about a tenth, from 4096 on what divides a page; a key of 16 and
+ * values of 10, 50, 100, 200 or 1000 bytes, by which the memory of a cache is
+ * commonly judged, fit closely.
+ */
+static const uint32_t SIZES[] = { 48, 52, 60, 68, 76, 84, 92, 100, 108, 116,
+	124, 136, 148, 160, 172, 188, 204, 224, 248, 272, 296, 320, 348, 380,
+	416, 456, 500, 544, 592, 648, 704, 768, 840, 920, 992, 1056, 1148, 1260,
+	1364, 1488, 1636, 1820, 2048, 2256, 2520, 2728, 2976, 3276, 3640, 4096,
+	4680, 5460, 6552, 7280, 8192, 9360, 10920, 13104, 16384, 21844, 32768,
+	ARENA_PAGE_SIZE };
+
 /* The largest size of which as many chunks fit in a page. */
 static uint32_t
 even(uint32_t size, uint32_t unit)
@@ -49,11 +61,11 @@ add_class(struct slab *s, uint32_t size)
 }
 
 /*
- * false if the ids did not suffice; the last class is a whole page always.
- * Sizes are rounded down before they are made even: where the unit is coarse
- * for the factor, the steps are single units rather than now one, now two.
+ * The last class is a whole page always, though ids may not suffice.  Sizes are
+ * rounded down before they are made even: where the unit is coarse for the
+ * factor, the steps are single units rather than now one, now two.
  */
-static bool
+static void
 grow_sizes(struct slab *s, uint32_t smallest, double factor, uint32_t unit)
 {
 	uint32_t size = even(smallest, unit), next;
@@ -66,7 +78,20 @@ grow_sizes(struct slab *s, uint32_t smallest, double factor, uint32_t unit)
 		size = even(next < size + unit ? size + unit : next, unit);
 	}
 	add_class(s, ARENA_PAGE_SIZE);
-	return size == ARENA_PAGE_SIZE;
+}
+
+/* Those of the table, as far as the unit lets them differ. */
+static void
+default_sizes(struct slab *s, uint32_t smallest, uint32_t unit)
+{
+	uint32_t last = 0, size;
+
+	for (unsigned i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+		size = even(SIZES[i] < smallest ? smallest : SIZES[i], unit);
+		if (size > last)
+			add_class(s, size);
+		last = size;
+	}
 }
 
 static int
@@ -99,7 +124,6 @@ choose_sizes(struct slab *s, const struct cache_config *cf, const char **why)
 {
 	uint32_t unit = (uint32_t)1 << s->arena.unit_shift;
 	uint32_t smallest = SMALLEST;
-	double factor;
 
 	if (cf->slab_sizes != NULL)
 		return list_sizes(s, cf->slab_sizes, unit, why);
@@ -119,8 +143,7 @@ choose_sizes(struct slab *s, const struct cache_config *cf, const char **why)
 		grow_sizes(s, smallest, cf->growth_factor, unit);
 		return 0;
 	}
-	for (factor = 1.05; !grow_sizes(s, smallest, factor, unit);)
-		factor += 0.0025;
+	default_sizes(s, smallest, unit);
 	return 0;
 }
 
@@ -137,8 +160,8 @@ slab_init(struct slab *s, const struct cache_config *cf, const char **why)
 		arena_fini(&s->arena);
 		return -1;
 	}
-	for (i = 0; i <= ARENA_PAGE_SIZE / 8; i++) {
-		if (i * 8 > s->classes[id].chunk_size)
+	for (i = 0; i <= ARENA_PAGE_SIZE / 4; i++) {
+		if (i * 4 > s->classes[id].chunk_size)
 			id++;
 		s->class_for[i] = (uint8_t)id;
 	}

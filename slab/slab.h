@@ -1,9 +1,10 @@
 /*
  * slab.h - size classes: chunks of pages.
  *
- * A class cuts its pages into chunks of one size.  Sizes grow by a factor from
- * the smallest on and are then rounded up to what divides a page evenly, so no
- * page has a tail that is wasted; the largest chunk is a whole page.  An item
+ * A class cuts its pages into chunks of one size.  Sizes are those of a table,
+ * or grow by a factor from the smallest on; they are rounded to what divides a
+ * page evenly, so no page has a tail that is wasted; the largest chunk is a
+ * whole page.  An item
  * larger than that is chained over several chunks; smaller ones may be.
  *
  * Free chunks are kept per page, not per class: a page whose last chunk is
@@ -41,14 +42,13 @@ struct slab {
 	struct arena arena;
 	unsigned nclasses; /* ids 1 .. nclasses */
 	struct slab_class classes[CACHE_CLASSES];
-	/* by size, rounded up to 8 */
-	uint8_t class_for[ARENA_PAGE_SIZE / 8 + 1];
+	/* by size, rounded up to 4 */
+	uint8_t class_for[ARENA_PAGE_SIZE / 4 + 1];
 };
 
 /*
  * Follows cache_config: memory_limit, fixed_limit, growth_factor, chunk_min,
- * slab_sizes.  With a growth factor of 0 the steps are as fine as the number
- * of ids allows.  Returns 0, or -1 with *why.
+ * slab_sizes.  A growth factor of 0 stands for the table.  0, or -1 with *why.
  */
 int slab_init(struct slab *, const struct cache_config *, const char **why);
 void slab_fini(struct slab *);
@@ -57,7 +57,7 @@ void slab_fini(struct slab *);
 static inline unsigned
 slab_class_for(const struct slab *s, size_t nbytes)
 {
-	return nbytes > ARENA_PAGE_SIZE ? 0 : s->class_for[(nbytes + 7) / 8];
+	return nbytes > ARENA_PAGE_SIZE ? 0 : s->class_for[(nbytes + 3) / 4];
 }
 
 /* A free chunk with state ITEM_FREE, no longer in any list; 0 if none. */

@@ -85,7 +85,7 @@ START_TEST(handles_and_addresses)
 	handle h;
 
 	open_arena(MB, false);
-	ck_assert_uint_eq(a.unit_shift, 3);
+	ck_assert_uint_eq(a.unit_shift, 2);
 	take();
 	n = take();
 	h = arena_handle(&a, page(n) + 64);
@@ -97,15 +97,17 @@ START_TEST(handles_and_addresses)
 }
 END_TEST
 
-/* What 32 bits cannot count in units of 8 bytes is counted in larger ones. */
+/* What 32 bits cannot count in units of 4 bytes is counted in larger ones. */
 START_TEST(unit_follows_the_limit)
 {
 	static const struct {
 		size_t limit;
 		unsigned shift;
 	} cases[] = {
+		{ 15 * 1024 * MB, 2 },
+		{ 16 * 1024 * MB, 3 }, /* with page 0 it is above */
 		{ 31 * 1024 * MB, 3 },
-		{ 32 * 1024 * MB, 4 }, /* with page 0 it is above */
+		{ 32 * 1024 * MB, 4 },
 		{ 60 * 1024 * MB, 4 },
 		{ 400 * 1024 * MB, 7 },
 	};

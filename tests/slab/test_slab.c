@@ -74,14 +74,14 @@ START_TEST(default_sizes)
 	static const struct {
 		uint32_t item, chunk;
 	} common[] = {
-		{ 58, 64 }, { 98, 104 }, { 148, 152 }, { 248, 248 },
+		{ 58, 60 }, { 98, 100 }, { 148, 148 }, { 248, 248 },
 		{ 1048, 1056 },
 	};
 	unsigned id;
 	uint32_t size;
 
 	open_default(64 * MB);
-	check_sizes(8);
+	check_sizes(4);
 	ck_assert_uint_eq(s.classes[1].chunk_size, 48);
 	/* a key of 16 and values of 10, 50, 100, 200, 1000 bytes: what the
 	 * memory of a cache is commonly judged by */
@@ -108,21 +108,21 @@ START_TEST(chosen_sizes)
 	static const uint32_t above[] = { 64, 70000, 0 };
 	static const uint32_t falling[] = { 200, 100, 0 };
 	static const uint32_t tiny[] = { 8, 100, 0 };
-	static const uint32_t sizes[] = { 104, 200, 1000, 40000, 65536 };
+	static const uint32_t sizes[] = { 100, 200, 1000, 40000, 65536 };
 	struct cache_config cf = { .memory_limit = MB };
 	static uint32_t many[100];
 	unsigned i;
 
 	cf.slab_sizes = list;
 	open_slab(&cf);
-	check_sizes(8);
+	check_sizes(4);
 	ck_assert_uint_eq(s.nclasses, 5);
 	for (i = 0; i < 5; i++)
 		ck_assert_uint_eq(s.classes[i + 1].chunk_size, sizes[i]);
 	slab_fini(&s);
 	cf.slab_sizes = above;
 	open_slab(&cf);
-	check_sizes(8);
+	check_sizes(4);
 	ck_assert_uint_eq(s.nclasses, 2);
 	slab_fini(&s);
 	cf.slab_sizes = falling;
@@ -133,7 +133,7 @@ START_TEST(chosen_sizes)
 		many[i] = 48 + 8 * i;
 	cf.slab_sizes = many;
 	open_slab(&cf);
-	check_sizes(8);
+	check_sizes(4);
 	ck_assert_uint_eq(s.nclasses, 63);
 	slab_fini(&s);
 	many[62] = 48 + 8 * 62;
@@ -151,7 +151,7 @@ START_TEST(factors_and_least_sizes)
 	for (i = 0; i < sizeof(factors) / sizeof(factors[0]); i++) {
 		cf.growth_factor = factors[i];
 		open_slab(&cf);
-		check_sizes(8);
+		check_sizes(4);
 		slab_fini(&s);
 	}
 	ck_assert_uint_eq(s.nclasses, 2); /* the last one: 48, 65536 */
@@ -162,7 +162,7 @@ START_TEST(factors_and_least_sizes)
 	cf.growth_factor = 0;
 	cf.chunk_min = 200;
 	open_slab(&cf);
-	check_sizes(8);
+	check_sizes(4);
 	ck_assert_uint_ge(s.classes[1].chunk_size, 232);
 	ck_assert_uint_lt(s.classes[1].chunk_size, 240);
 	slab_fini(&s);
@@ -179,7 +179,7 @@ START_TEST(factors_and_least_sizes)
 }
 END_TEST
 
-/* Units above 8 bytes: sizes and handles are multiples of them. */
+/* Units above 4 bytes: sizes and handles are multiples of them. */
 START_TEST(large_units)
 {
 	struct cache_config cf = {
