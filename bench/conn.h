@@ -1,7 +1,7 @@
 /*
  * conn.h - the connections of one load thread and what they have seen.
  *
- *      idle --lane_start()--> sending --> waiting for replies --> idle ...
+ *      idle --lane_run()--> sending --> waiting for replies --> idle ...
  *
  * A connection has one batch under way at a time.  In a closed loop the next
  * one follows the last reply at once; at a fixed rate it follows when its time

@@ -9,6 +9,7 @@
 #include "proto/token.h"
 #include "server/dump.h"
 #include "server/flush.h"
+#include "server/log.h"
 #include "server/runtime.h"
 #include "server/users.h"
 #include "server/watch.h"
@@ -119,9 +120,11 @@ cmd_verbosity(struct call *call, struct result *res)
 		res->status = STATUS_BAD_FORMAT;
 		return;
 	}
-	atomic_store_explicit(&call->host->server->verbosity,
-	    level < MAX_VERBOSITY ? (int)level : MAX_VERBOSITY,
+	if (level > MAX_VERBOSITY)
+		level = MAX_VERBOSITY;
+	atomic_store_explicit(&call->host->server->verbosity, (int)level,
 	    memory_order_relaxed);
+	log_set_verbosity(level);
 	res->status = STATUS_OK;
 }
 

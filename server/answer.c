@@ -120,22 +120,6 @@ answer_detail(struct answer *a, const char *lines, size_t n)
 }
 
 void
-answer_print(struct answer *a, const char *format, ...)
-{
-	char text[ANSWER_STAT_MAX];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (n < 0)
-		return;
-	answer_bytes(a, text, (size_t)n < sizeof(text) ? (size_t)n :
-	    sizeof(text) - 1);
-}
-
-void
 answer_bytes(struct answer *a, const char *bytes, size_t n)
 {
 	char *out = n > 0 ? reserve(a, n) : NULL;

@@ -45,9 +45,7 @@ void answer_end(struct answer *);
  * end. */
 void answer_detail(struct answer *, const char *lines, size_t n);
 
-/* Text as it stands; answer_bytes() that of a foreigner, such as a key. */
-void answer_print(struct answer *, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* As they stand. */
 void answer_bytes(struct answer *, const char *bytes, size_t n);
 
 /* The session takes the bytes; noreply is not heeded. */

@@ -6,7 +6,7 @@
  * A small item is a single chunk.  A large one (item.h) is a chain, and counts
  * its references: one for being linked or reserved, one for every pin.
  *
- * Owns:    the chunks of an item, from chain_begin() to chain_free().
+ * Owns:    the chunks of an item, from slab_alloc() to chain_free().
  * Threads: whoever holds a reference may read the value; only who reserved the
  *          item, or holds its shard's lock and knows it unpinned, may change
  *          it.  References are dropped without any lock.

@@ -7,7 +7,7 @@
  * It is told what a cache of some size is asked for, by the keys that a sample
  * consists of, and answers which of them would have been hits.  Its queues and
  * ghosts are those of lru.h (HOT and COLD in one), and what is over its budget
- * goes from the class that level.h would choose, without pages between: of a
+ * goes from the class that level.c would choose, without pages between: of a
  * policy that is no stack of ages nothing less tells the truth.  Time is
  * counted in requests, which are finer than seconds; deadlines are seconds.
  *

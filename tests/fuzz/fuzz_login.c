@@ -174,7 +174,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		converse(s, packets, len, 1 + data[0] / 2, knows, true);
 		converse(s, packets, len, len + 1, knows, true);
 	} else {
-		/* In, it is fuzz_session.c's. */
+		/* In, it is fuzz_session_*.c's. */
 		converse(s, (const char *)data + 2, n - 2, 1 + data[0] / 2,
 		    knows, false);
 		converse(s, (const char *)data + 2, n - 2, n, knows, false);
