@@ -183,18 +183,18 @@ struct view {
 	N(hash_power_level, true, v->cache.index_power)                       \
 	N(hash_bytes, true, v->cache.index_bytes)                             \
 	N(hash_is_expanding, true, 0)                                         \
-	N(slab_reassign_rescues, v->reassign, 0)                              \
-	N(slab_reassign_chunk_rescues, v->reassign, 0)                        \
+	N(slab_reassign_rescues, v->reassign, v->cache.items_moved)           \
+	N(slab_reassign_chunk_rescues, v->reassign, v->cache.parts_moved)     \
 	N(slab_reassign_inline_reclaim, v->reassign, 0)                       \
-	N(slab_reassign_busy_items, v->reassign, 0)                           \
+	N(slab_reassign_busy_items, v->reassign, v->cache.moves_refused)      \
 	N(slab_reassign_busy_deletes, v->reassign, 0)                         \
-	N(slab_reassign_busy_nomem, v->reassign, 0)                           \
-	N(slab_reassign_last_busy_status, v->reassign, 0)                     \
+	N(slab_reassign_busy_nomem, v->reassign, v->cache.moves_cramped)      \
+	T(slab_reassign_last_busy_status, v->reassign, "none")                \
 	N(slab_reassign_running, v->reassign, 0)                              \
 	N(slabs_moved, v->reassign, v->cache.pages_moved)                     \
 	N(lru_crawler_running, v->crawler, 0)                                 \
 	N(lru_crawler_starts, v->crawler, v->crawler_starts)                  \
-	N(lru_maintainer_juggles, v->maintainer, 0)                           \
+	N(lru_maintainer_juggles, v->maintainer, v->cache.upkeeps)            \
 	N(malloc_fails, true, v->sum.counters.malloc_fails)                   \
 	N(log_worker_dropped, true, 0)                                        \
 	N(log_worker_written, true, v->watch.noted)                           \

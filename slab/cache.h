@@ -415,6 +415,14 @@ struct cache_class_stats {
 #undef X
 };
 
+/* X(what) became of pages on the move, and of what lived in them */
+#define CACHE_MOVES(X)                                                        \
+	X(pages_moved)                                                        \
+	X(items_moved)                                                        \
+	X(parts_moved) /* of large items */                                   \
+	X(moves_cramped) /* no free chunk to go to: somebody was evicted */   \
+	X(moves_refused) /* it is being sent to a client, and stays */
+
 struct cache_stats {
 	uint64_t items, bytes;	  /* linked now, dead ones included */
 	uint64_t total_items;	  /* linked since start or reset */
@@ -422,7 +430,10 @@ struct cache_stats {
 	uint64_t pages_free;	  /* within the limit, in no class */
 	uint64_t pages_total;
 	uint64_t page_size;
-	uint64_t pages_moved;
+#define X(name) uint64_t name;
+	CACHE_MOVES(X)
+#undef X
+	uint64_t upkeeps; /* runs of cache_upkeep() */
 	uint64_t index_bytes;
 	uint32_t index_power;	  /* log2 of the slots, rounded down */
 	struct cache_class_stats sum; /* of the monotonic ones, all classes */

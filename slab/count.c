@@ -104,8 +104,11 @@ cache_stats(struct cache *c, uint32_t now, struct cache_stats *to)
 	to->pages_free = arena_room(a);
 	to->pages_total = to->sum.pages;
 	to->page_size = ARENA_PAGE_SIZE;
-	to->pages_moved = atomic_load_explicit(&c->pages_moved,
-	    memory_order_relaxed);
+#define X(name)                                                               \
+	to->name = atomic_load_explicit(&c->moves.name, memory_order_relaxed);
+	CACHE_MOVES(X)
+#undef X
+	to->upkeeps = atomic_load_explicit(&c->upkeeps, memory_order_relaxed);
 	to->index_power = log2_of(buckets * INDEX_SLOTS);
 }
 
@@ -125,7 +128,11 @@ cache_stats_reset(struct cache *c)
 	}
 	for (unsigned k = 0; k < CACHE_CLASSES; k++)
 		atomic_store_explicit(&c->checked[k], 0, memory_order_relaxed);
-	atomic_store_explicit(&c->pages_moved, 0, memory_order_relaxed);
+#define X(name)                                                               \
+	atomic_store_explicit(&c->moves.name, 0, memory_order_relaxed);
+	CACHE_MOVES(X)
+#undef X
+	atomic_store_explicit(&c->upkeeps, 0, memory_order_relaxed);
 	pressure_reset(&c->pressure);
 }
 

@@ -46,11 +46,16 @@ struct cache {
 	/* One page is emptied at a time.  The outermost lock: nobody who
 	 * holds another one takes it. */
 	pthread_mutex_t moving;
-	_Atomic uint64_t pages_moved;
+	struct {
+#define X(name) _Atomic uint64_t name;
+		CACHE_MOVES(X)
+#undef X
+	} moves; /* written under moving; relaxed */
 	_Atomic uint32_t start; /* shard at which room is looked for first */
 	struct {
 		_Atomic unsigned class_id; /* 0 = no page is being emptied */
 		uint32_t page, at;
+		bool by_hand; /* its class shall be the smaller for it */
 	} drain; /* under moving; class_id may be looked at without */
 	/* of level.c: how old the classes' tails are; evictions */
 	_Atomic uint32_t ages[CACHE_CLASSES], turns[CACHE_CLASSES];
@@ -62,6 +67,7 @@ struct cache {
 	uint32_t sweep_left; /* pages of this round */
 	uint64_t sweep_found, sweep_checked; /* of it: dead, and all */
 	bool sweep_urgent;
+	_Atomic uint64_t upkeeps;
 	uint64_t evicted[CACHE_CLASSES];
 	_Atomic uint32_t evicted_at; /* second in which it last saw some */
 	_Atomic uint64_t checked[CACHE_CLASSES]; /* items swept over */
@@ -345,7 +351,8 @@ handle room_make(struct cache *, unsigned class_id, uint32_t now);
  * there is no other way; the arena has it then.  No lock may be held. */
 bool room_steal(struct cache *, unsigned for_class, uint32_t now);
 /* Of this very class. */
-bool room_take_page(struct cache *, unsigned class_id, uint32_t now);
+bool room_take_page(struct cache *, unsigned class_id, bool by_hand,
+    uint32_t now);
 
 /* A bounded step of emptying a page: the one begun, else one of giver (0: none
  * is begun), for taker.  No lock may be held; does nothing if somebody else is

@@ -29,6 +29,6 @@ cache_reassign(struct cache *c, const struct cache_caller *w, unsigned from,
 	    atomic_load_explicit(&c->slab.classes[from].pages,
 	    memory_order_relaxed) < 2)
 		return CACHE_NOT_FOUND;
-	return room_take_page(c, from, w->now) ? CACHE_DELETED :
+	return room_take_page(c, from, true, w->now) ? CACHE_DELETED :
 	    CACHE_NO_MEMORY;
 }

@@ -60,12 +60,28 @@ same_page(const struct cache *c, handle a, handle b)
 	return arena_page_of(arena, a) == arena_page_of(arena, b);
 }
 
+#define MOVED(c, what)                                                        \
+	atomic_fetch_add_explicit(&(c)->moves.what, 1, memory_order_relaxed)
+
+/* A chunk to move to.  By hand the class is to have a page less, so it opens no
+ * other one, though there be one. */
+static handle
+free_chunk(struct cache *c, unsigned class_id)
+{
+	handle to = c->drain.by_hand ? slab_alloc_within(&c->slab, class_id) :
+	    slab_alloc(&c->slab, class_id);
+
+	if (to == 0)
+		MOVED(c, moves_cramped);
+	return to;
+}
+
 /* A further chunk of a large item goes elsewhere, if there is a free one. */
 static bool
 move_part(struct cache *c, struct item *it, unsigned class_id, handle from)
 {
 	struct slab *slab = &c->slab;
-	handle to = slab_alloc(slab, class_id), *link = &item_large(it)->next;
+	handle to = free_chunk(c, class_id), *link = &item_large(it)->next;
 	struct item_part *part = slab_at(slab, from), *copy;
 
 	if (to == 0)
@@ -83,6 +99,7 @@ move_part(struct cache *c, struct item *it, unsigned class_id, handle from)
 	atomic_store_explicit(&copy->state, ITEM_PART, memory_order_relaxed);
 	*link = to;
 	slab_free(slab, from);
+	MOVED(c, parts_moved);
 	return true;
 }
 
@@ -97,7 +114,7 @@ move_item(struct cache *c, struct shard *s, struct shard_place *place,
 	bool found;
 
 	for (unsigned n = 0; n < VACATE_TRIES; n++) {
-		handle to = slab_alloc(&c->slab, class_id);
+		handle to = free_chunk(c, class_id);
 
 		if (to == 0) {
 			to = shard_evict(s, class_id, now, h);
@@ -113,6 +130,7 @@ move_item(struct cache *c, struct shard *s, struct shard_place *place,
 		}
 		level_note(c, s, class_id, now);
 		shard_move(s, place, to);
+		MOVED(c, items_moved);
 		return true;
 	}
 	return false;
@@ -132,6 +150,7 @@ vacate(struct cache *c, struct shard *s, struct shard_place *place,
 	}
 	if (is_pinned(place->it)) {
 		s->lru[owner_class].counts.lrutail_reflocked++;
+		MOVED(c, moves_refused);
 		return;
 	}
 	if (place->h != h ? move_part(c, place->it, class_id, h) :
@@ -193,7 +212,7 @@ set_drain(struct cache *c, unsigned class_id)
 
 /* A page begins to be emptied.  The moving lock is held. */
 static bool
-begin(struct cache *c, unsigned class_id, uint32_t page)
+begin(struct cache *c, unsigned class_id, uint32_t page, bool by_hand)
 {
 	assert(drain_of(c) == 0);
 	if (!slab_drain(&c->slab, class_id, page))
@@ -201,6 +220,7 @@ begin(struct cache *c, unsigned class_id, uint32_t page)
 	set_drain(c, class_id);
 	c->drain.page = page;
 	c->drain.at = 0;
+	c->drain.by_hand = by_hand;
 	return true;
 }
 
@@ -219,8 +239,7 @@ go_on(struct cache *c, unsigned max, uint32_t now, bool *done)
 	for (unsigned n = 0; n < max; n++) {
 		if (!is_ours(c, class_id, page)) {
 			set_drain(c, 0);
-			atomic_fetch_add_explicit(&c->pages_moved, 1,
-			    memory_order_relaxed);
+			MOVED(c, pages_moved);
 			*done = true;
 			return true;
 		}
@@ -250,7 +269,8 @@ finish(struct cache *c, uint32_t now)
 }
 
 bool
-room_take_page(struct cache *c, unsigned class_id, uint32_t now)
+room_take_page(struct cache *c, unsigned class_id, bool by_hand,
+    uint32_t now)
 {
 	bool done = false;
 
@@ -261,7 +281,8 @@ room_take_page(struct cache *c, unsigned class_id, uint32_t now)
 
 		if (page == ARENA_NONE)
 			break;
-		done = begin(c, class_id, page) && finish(c, now);
+		done = begin(c, class_id, page, by_hand) &&
+		    finish(c, now);
 	}
 	pthread_mutex_unlock(&c->moving);
 	return done;
@@ -277,7 +298,7 @@ room_step(struct cache *c, unsigned giver, unsigned taker, uint32_t now)
 		return;
 	if (drain_of(c) == 0 && giver != 0) {
 		page = slab_pick_page(&c->slab, giver);
-		if (page != ARENA_NONE && begin(c, giver, page))
+		if (page != ARENA_NONE && begin(c, giver, page, false))
 			atomic_store_explicit(&c->turns[taker], 0,
 			    memory_order_relaxed);
 	}
@@ -293,13 +314,13 @@ room_steal(struct cache *c, unsigned for_class, uint32_t now)
 	unsigned giver;
 
 	while ((giver = level_giver(c, for_class, tried)) != 0) {
-		if (room_take_page(c, giver, now))
+		if (room_take_page(c, giver, false, now))
 			return true;
 		tried[giver] = true;
 	}
 	/* Its own pages may be full of what stands in no queue of it. */
 	return for_class != 0 && !c->policy.no_evictions &&
-	    room_take_page(c, for_class, now);
+	    room_take_page(c, for_class, false, now);
 }
 
 /* ------------------------------------------------------------ making room */

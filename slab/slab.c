@@ -387,6 +387,12 @@ slab_alloc(struct slab *s, unsigned id)
 }
 
 handle
+slab_alloc_within(struct slab *s, unsigned id)
+{
+	return alloc_partial(s, &s->classes[id]);
+}
+
+handle
 slab_alloc_in_exchange(struct slab *s, unsigned id)
 {
 	handle h = alloc_partial(s, &s->classes[id]);

@@ -62,8 +62,10 @@ slab_class_for(const struct slab *s, size_t nbytes)
 
 /* A free chunk with state ITEM_FREE, no longer in any list; 0 if none. */
 handle slab_alloc(struct slab *, unsigned class_id);
-/* Likewise, for who has just made another class give up a page: it may be had
- * though the arena has more in use than it should. */
+/* Likewise, but of a page that the class has already. */
+handle slab_alloc_within(struct slab *, unsigned class_id);
+/* Like slab_alloc(), for who has just made another class give up a page: it
+ * may be had though the arena has more in use than it should. */
 handle slab_alloc_in_exchange(struct slab *, unsigned class_id);
 /* Sets ITEM_FREE; may give the page back to the arena. */
 void slab_free(struct slab *, handle);

@@ -198,6 +198,7 @@ cache_upkeep(struct cache *c, uint32_t now)
 {
 	bool more;
 
+	atomic_fetch_add_explicit(&c->upkeeps, 1, memory_order_relaxed);
 	flush_due(c, now);
 	more = balance(c, now);
 	more |= sweep(c, now);

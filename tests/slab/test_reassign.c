@@ -48,6 +48,7 @@ found(void)
 
 START_TEST(a_page_leaves_its_class)
 {
+	struct cache_stats all;
 	unsigned class_id;
 	uint64_t before, held;
 
@@ -60,9 +61,18 @@ START_TEST(a_page_leaves_its_class)
 	ck_assert_uint_eq(pages(class_id), before - 1);
 	/* what did not fit elsewhere was evicted, and nothing else */
 	ck_assert_uint_ge(found(), held * (before - 1) / before);
-	/* now there is a free page, to which its items may go */
-	ck_assert_int_eq(cache_reassign(c, &w, 0, 1), CACHE_DELETED);
-	ck_assert_uint_le(pages(class_id), before - 1);
+	/* now there is a free page, but to go there would be no move */
+	ck_assert_int_eq(cache_reassign(c, &w, class_id, 0), CACHE_DELETED);
+	ck_assert_uint_eq(pages(class_id), before - 2);
+	ck_assert_uint_ge(found(), held * (before - 2) / before);
+	cache_stats(c, w.now, &all);
+	ck_assert_uint_eq(all.pages_moved, 2);
+	ck_assert_uint_gt(all.items_moved, 0);
+	ck_assert_uint_gt(all.moves_cramped, 0);
+	ck_assert_uint_eq(all.parts_moved + all.moves_refused, 0);
+	while (pages(class_id) > 1)
+		must(cache_reassign(c, &w, 0, 1) == CACHE_DELETED);
+	ck_assert_int_eq(cache_reassign(c, &w, class_id, 1), CACHE_NOT_FOUND);
 	cache_check(c);
 }
 END_TEST
