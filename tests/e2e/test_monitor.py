@@ -2,6 +2,7 @@
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -354,6 +355,69 @@ class Syslog(Solo):
             self.assertEqual(harness.ends(s), 0)
             self.assertEqual("Terminated: ending" in s.output(), there,
                              s.output())
+
+    # A /dev of its own, in which log is a socket of the test's.
+    OWN_DEV = """
+    mkdir dev && mount -t tmpfs none dev || exit 99
+    for f in null zero random urandom; do
+        touch dev/$f && mount --bind /dev/$f dev/$f || exit 99
+    done
+    ln -s "$PWD/log" dev/log && mount --rbind dev /dev || exit 99
+    exec "$@"
+    """
+
+    def daemon(self, s):
+        """Takes the place of syslogd; what comes is read from it."""
+        d = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(d.close)
+        d.settimeout(harness.BOUND)
+        d.bind(s.path("log"))
+        return d
+
+    def test_the_daemon_is_told_also_after_it_began_anew(self):
+        if shutil.which("unshare") is None or os.geteuid() != 0 or \
+                subprocess.run(["unshare", "-m", "true"],
+                               stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("no mounts of its own here")
+        s = harness.Server(["-v", "-o", "syslog"], wait=False)
+        self.addCleanup(s.stop)
+        s.argv = ["unshare", "-m", "sh", "-c", self.OWN_DEV, "sh"] + s.argv
+        first = self.daemon(s)
+        s.start()
+
+        def decided():
+            if s.proc.poll() == 99:
+                return True
+            try:
+                s.connect().close()
+                return True
+            except OSError:
+                return False
+        until(decided, "a decision")
+        if s.proc.poll() == 99:
+            s.ended = True
+            self.skipTest("cannot mount")
+        # <30>: daemon.info
+        line = rb"^<30>.* slabd\[%d\]: " % s.pid
+        again = line + rb"SIGHUP: there is nothing to read again"
+        self.works(s)
+        s.signal(signal.SIGHUP)
+        self.assertRegex(self.next_of(first, b"SIGHUP"), again)
+        first.close()
+        os.unlink(s.path("log"))
+        second = self.daemon(s)
+        s.signal(signal.SIGHUP)
+        self.assertRegex(self.next_of(second, b"SIGHUP"), again)
+        self.assertEqual(harness.ends(s), 0)
+        self.assertRegex(self.next_of(second, b"end"),
+                         line + rb"Terminated: ending")
+
+    @staticmethod
+    def next_of(daemon, word):
+        while True:
+            line = daemon.recv(8192)
+            if word in line:
+                return line
 
 
 if __name__ == "__main__":
