@@ -725,8 +725,9 @@ void
 cmd_watch(struct call *call, struct result *res)
 {
 	struct host *h = call->host;
+	/* noreply is but one more kind that there is not. */
 	unsigned kinds = read_kinds(call->req->words.at + 1,
-	    words_count(call) - 1);
+	    call->req->words.n - 1);
 	struct stream *stream;
 	const char *why;
 

@@ -8,7 +8,8 @@ without a number are older.  The last test here sees that all of them exist.
  3  framing of lines      test_hostile.Framing,          Binary.test_3_*
                           Meta.test_3_*
  4  missing, extra words  test_hostile.FewWords,         Binary.test_4_*
-                          .ManyWords, .Admin
+                          .ManyWords, .Admin,
+                          Words.test_4_*
  5  meta flags            test_hostile.Meta              -
  6  keys                  test_hostile.Keys,             Binary.test_6_*
                           Meta.test_6_*
@@ -369,6 +370,36 @@ class Binary(Talk):
         got = self.replies(data)
         self.assertEqual([(r.opaque, r.status) for r in got],
                          [(i, 2) for i in range(7, 70)])
+
+
+class Words(Talk):
+    """Every command with any number of words; what it changes, it changes in
+    a server that nobody else has."""
+    ARGS = ["-m", "64"]
+    STORE = "set add replace append prepend cas ms".split()
+    OTHER = ("get gets gat gats incr decr delete touch mg md ma me mn "
+             "flush_all verbosity version stats lru lru_crawler slabs "
+             "cache_memlimit config refresh_certs shutdown watch extstore "
+             "debugtime misbehave").split()
+
+    def answers(self, line, data=b""):
+        c = self.server.connect()
+        with c:
+            c.send(line + b"\r\n" + data + b"mn\r\n")
+            got = c.until(b"MN\r\n")
+            self.assertRegex(got, rb"\A([A-Z][^\n]*\r\n|[0-9]+ *\r\n)*MN\r\n\Z",
+                             line)
+
+    @slabd_only()
+    def test_4_every_command_with_none_to_nine(self):
+        for word in self.STORE + self.OTHER:
+            for n in range(10):
+                for arg in (b" 1", b" k", b" noreply", b" 0 -1"):
+                    if n == 0 and (word == "watch" or arg != b" 1"):
+                        continue
+                    self.answers(word.encode() + arg * n,
+                                 b"1\r\n" if word in self.STORE else b"")
+        self.works()
 
 
 @slabd_only()

@@ -20,8 +20,9 @@ LENGTHS = [
               "00000000000000000005")
 ] + [
     ("ms with length %s" % w, b"ms k %s\r\n" % w.encode(), FORMAT, NEW)
-    for w in ("-1", "2147483647", "4294967296", "99999999999999999999", "+5",
-              "0x10", "5abc", "S100")
+    for w in ("-1", "-2147483648", "2147483646", "2147483647", "2147483648",
+              "4294967295", "4294967296", "18446744073709551615",
+              "99999999999999999999", "+5", "0x10", "5abc", "S100")
 ] + [
     ("append beyond the item limit",
      b"set k 0 0 600000\r\n" + b"x" * 600000 + b"\r\nappend k 0 0 600000\r\n" +
@@ -201,6 +202,12 @@ META = [
     for f in ("N", "J", "D", "D-1", "D18446744073709551616", "T", "C", "MX",
               "M", "q q")
 ] + [
+    ("md %s" % f, b"md k %s\r\n" % f.encode(), BAD_TOKEN, NEW)
+    for f in ("T", "C", "E", "Tx", "C-1", "C18446744073709551616", "E1x")
+] + [
+    ("me %s" % f, b"me none %s\r\n" % f.encode(), ANY)
+    for f in ("b", "v", "T", "O", "q q")
+] + [
     ("duplicate flags", b"mg k v v\r\n", SOME_ERROR),
     ("duplicate flags of ms swallow", b"ms k 4 T0 T0\r\nmn\r\n\r\n",
      SOME_ERROR, NEW),
@@ -213,6 +220,8 @@ META = [
      b"CLIENT_ERROR opaque token too long\r\n"),
     ("opaque of 1900 bytes", b"mg none O" + b"o" * 1900 + b"\r\n",
      b"CLIENT_ERROR opaque token too long\r\n"),
+    ("opaque of 8192 bytes", b"mg none O" + b"o" * 8192 + b"\r\n",
+     b"CLIENT_ERROR opaque token too long\r\n", NEW),
     ("opaque of ms too long swallows",
      b"ms k 4 O" + b"o" * 40 + b"\r\nmn\r\n\r\n",
      b"CLIENT_ERROR opaque token too long\r\n"),
