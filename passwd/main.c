@@ -56,7 +56,8 @@ fail(const char *text)
 static int
 misuse(const char *text)
 {
-	fprintf(stderr, "slabd-passwd: %s\n%s", text, usage);
+	fprintf(stderr, "slabd-passwd: %s; slabd-passwd -h says how\n",
+	    text);
 	return USAGE;
 }
 
@@ -436,7 +437,8 @@ take_option(struct order *o, int letter)
 	case 'i':
 		return take_rounds(o, optarg);
 	default:
-		return "unknown option, or its argument is missing";
+		return "there is an unknown option, or one without its "
+		       "argument";
 	}
 }
 
@@ -468,7 +470,8 @@ run(struct order *o)
 	if (strcmp(o->verb, "add") == 0 || strcmp(o->verb, "change") == 0 ||
 	    strcmp(o->verb, "remove") == 0)
 		return run_change(o);
-	return misuse("there is no such verb");
+	return misuse("the first word must be add, change, remove, verify or "
+		      "list");
 }
 
 int
@@ -490,7 +493,8 @@ main(int argc, char **argv)
 			return misuse(wrong);
 	}
 	if (optind >= argc)
-		return misuse("what is to be done?");
+		return misuse("say what is to be done: add, change, remove, "
+			      "verify or list");
 	o.verb = argv[optind];
 	o.path = argv[optind + 1];
 	o.user = optind + 2 < argc ? argv[optind + 2] : "";

@@ -193,11 +193,14 @@ bind_wish(struct listening *all, const struct wish *wish)
 	    wish->port == CONFIG_PORT_ANY ? 0 : wish->port);
 	status = getaddrinfo(wish->host, port, &hints, &found);
 	if (status != 0) {
-		log_error("%s: there is no address for %s: %s; name an "
-		    "address of this machine, or a host that it can look up",
-		    wish->option, wish->host != NULL ? wish->host : "*",
-		    status == EAI_SYSTEM ? strerror(errno) :
-		    gai_strerror(status));
+		const char *host = wish->host != NULL ? wish->host : "*";
+
+		log_error("%s: there is no address for %s: %s; %s",
+		    wish->option, host, status == EAI_SYSTEM ?
+		    strerror(errno) : gai_strerror(status),
+		    strchr(host, ':') != NULL ? "with a port, write [V6]:PORT" :
+		    "name an address of this machine, or a host that it can "
+		    "look up");
 		return CONFIG_NO_BIND;
 	}
 	status = bind_each(all, wish, found);

@@ -227,6 +227,18 @@ find_names(const char *word, char *text, size_t room)
 	return count;
 }
 
+/* getopt_long(), and whose the option is: the words of a file come first. */
+static int
+next_option(struct reader *r, int argc, char **argv, const char *letters,
+    const struct option *names)
+{
+	const struct conffile *file = &r->config->file;
+
+	r->row = NULL;
+	r->file = (optind > 0 ? optind : 1) <= file->n ? file->path : NULL;
+	return getopt_long(argc, argv, letters, names, NULL);
+}
+
 /* argv as getopt left it after an error. */
 static int
 refuse(struct reader *r, int found, char **argv)
@@ -234,7 +246,6 @@ refuse(struct reader *r, int found, char **argv)
 	const char *word = argv[optind - 1];
 	char letter[3] = { '-', (char)optopt, '\0' }, names[256];
 
-	r->row = NULL;
 	if (optopt > 0 && optopt <= CHAR_MAX)
 		word = letter;
 	if (found == ':')
@@ -259,14 +270,15 @@ read_argv(struct reader *r, int argc, char **argv)
 	describe(letters, names);
 	optind = 0; /* glibc: begin anew */
 	opterr = 0;
-	while ((found = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+	while ((found = next_option(r, argc, argv, letters, names)) != -1) {
 		if (found == '?' || found == ':')
 			return refuse(r, found, argv);
 		status = read_row(r, find_row(found), optarg);
 		if (status != CONFIG_RUN)
 			return status;
 	}
-	r->row = NULL;
+	/* Those of the file were moved behind all options. */
+	r->file = NULL;
 	if (optind < argc)
 		return reader_reject(r, "%s is not an option; slabd -h lists "
 		    "them", argv[optind]);

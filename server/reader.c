@@ -18,7 +18,6 @@ name_option(struct reader *r)
 {
 	const struct row *row = r->row;
 
-	fprintf(r->err, "slabd: ");
 	if (row_is_suboption(row))
 		fprintf(r->err, "-o %s", row->name);
 	else if (row->letter == '-')
@@ -34,10 +33,11 @@ name_option(struct reader *r)
 static void
 tell(struct reader *r, const char *format, va_list args)
 {
+	fprintf(r->err, "slabd: ");
+	if (r->file != NULL)
+		fprintf(r->err, "%s: ", r->file);
 	if (r->row != NULL)
 		name_option(r);
-	else
-		fprintf(r->err, "slabd: ");
 	vfprintf(r->err, format, args);
 	fputc('\n', r->err);
 }
@@ -128,6 +128,10 @@ parse_size(const char *text, double unit, double *value)
 		unit = 1024 * 1024 * 1024;
 		end++;
 		break;
+	case 't':
+		unit = 1024.0 * 1024 * 1024 * 1024;
+		end++;
+		break;
 	}
 	*value *= unit;
 	return *end == '\0';
@@ -156,7 +160,7 @@ store_size(struct reader *r, double unit, int bad_status)
 
 	if (!parse_size(r->value, unit, &value))
 		return reader_complain(r, bad_status, "not a size; write a "
-		    "whole number, with k, m or g behind it if you like");
+		    "whole number, with k, m, g or t behind it if you like");
 	if (value < r->row->least || value > r->row->most)
 		return reader_complain(r, bad_status, "must be %s to %s",
 		    reader_show_size(r->row->least, least, sizeof(least)),

@@ -36,6 +36,7 @@ struct reader {
 	const struct row *row; /* the one being read; NULL: none */
 	const char *value;     /* its argument, or NULL */
 	bool defaults;	       /* not argv's, but the table's */
+	const char *file;      /* of --config, if it stands there, or NULL */
 	FILE *out, *err;
 };
 

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/address.h"
 #include "server/config.h"
@@ -147,7 +148,8 @@ START_TEST(test_long_options)
 	ck_assert_uint_eq(config.unix_mask, 0766);
 	config_fini(&config);
 	/* The kernel takes what it can; there are files that ask for this. */
-	accept_line("-b 100000 --max-i=2m");
+	accept_line("-b 100000 --max-i=2m -m 1t");
+	ck_assert(config.memory_limit == (size_t)1 << 40);
 	ck_assert_uint_eq(config.listen_backlog, 100000);
 	ck_assert_uint_eq(config.item_max, 2 << 20);
 	config_fini(&config);
@@ -322,6 +324,46 @@ START_TEST(test_refused)
 	    refused[_i].line, told.err);
 	ck_assert_str_eq(told.out, "");
 	forget(&told);
+}
+END_TEST
+
+/* What is wrong is said of the file where it stands in the file, only. */
+START_TEST(test_whose_option)
+{
+	static const struct {
+		const char *file, *rest, *says;
+	} rows[] = {
+		{ "-p 5\n-x\n", "", "FILE: unknown option -x;" },
+		{ "-p 5\n-vt 0\n", "-vv", "FILE: -t 0: must be" },
+		{ "-p 5\n-o modern\n", "", "FILE: -o modern: accepted" },
+		{ "-p 5\n", "-x", "slabd: unknown option -x;" },
+		{ "-p 5\n", "-vt 0", "slabd: -t 0: must be" },
+		{ "-p 5\n-v\n", "-o modern", "slabd: -o modern: accepted" },
+		{ "-p 5 stray\n", "-v", "slabd: stray is not an option" },
+		{ "-m 1\n", "-v", "slabd: -I 1m: an item may" },
+	};
+	char path[] = "/tmp/slabd-test-XXXXXX", line[128], says[128];
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const char *want = rows[i].says;
+		struct told told;
+
+		ck_assert_int_eq(ftruncate(fd, 0), 0);
+		ck_assert_int_eq(pwrite(fd, rows[i].file,
+		    strlen(rows[i].file), 0), (int)strlen(rows[i].file));
+		snprintf(line, sizeof(line), "--config %s %s", path,
+		    rows[i].rest);
+		snprintf(says, sizeof(says), "slabd: %s%s",
+		    *want == 'F' ? path : "", want + (*want == 'F' ? 4 : 7));
+		told = read_line(line);
+		ck_assert_msg(strncmp(told.err, says, strlen(says)) == 0,
+		    "%s: %s", line, told.err);
+		forget(&told);
+	}
+	close(fd);
+	unlink(path);
 }
 END_TEST
 
@@ -569,6 +611,7 @@ config_suite(void)
 	tcase_add_test(t, test_cluster);
 	tcase_add_loop_test(t, test_moot, 0, NMOOT);
 	tcase_add_loop_test(t, test_refused, 0, NREFUSED);
+	tcase_add_test(t, test_whose_option);
 	tcase_add_test(t, test_too_many_slab_sizes);
 	tcase_add_test(t, test_where_defaults);
 	tcase_add_test(t, test_no_modern);
