@@ -12,6 +12,7 @@
 	X(hasher)                                                             \
 	X(listen)                                                             \
 	X(meta)                                                               \
+	X(metrics)                                                            \
 	X(rights)                                                             \
 	X(scram)                                                              \
 	X(session)                                                            \
