@@ -26,7 +26,7 @@
 
 enum {
 	UPKEEP_MS = 1000, /* as in the server: when a second begins */
-	UPKEEP_BUSY_MS = 4,
+	UPKEEP_BUSY_MS = 1,
 	START = 2,
 	KEY_LEAST = 10,
 	VALUE_MOST = 1 << 20,

@@ -26,7 +26,7 @@ enum {
 	FAILED = 1,
 	UPKEEP_MS = 1000,
 	/* There is more to do: soon, but what came meanwhile goes first. */
-	UPKEEP_BUSY_MS = 4,
+	UPKEEP_BUSY_MS = 1,
 };
 
 struct program {

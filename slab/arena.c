@@ -310,10 +310,9 @@ arena_go_ahead(struct arena *a)
 
 /* ------------------------------------------------------------ giving back */
 
-/* Returns one page's memory if the free pages that kept theirs do not fit
- * under the limit.  The system call is made without the lock. */
-static bool
-cool_one(struct arena *a)
+/* The system call is made without the lock. */
+bool
+arena_cool(struct arena *a)
 {
 	uint32_t n = ARENA_NONE;
 
@@ -334,17 +333,12 @@ cool_one(struct arena *a)
 void
 arena_give(struct arena *a, uint32_t n)
 {
-	bool over;
-
 	readers_wait(&a->readers);
 	atomic_store_explicit(&a->pages[n].class_id, 0, memory_order_relaxed);
 	lock_acquire(&a->lock);
 	push(a, &a->warm_head, &a->nwarm, n);
 	set_in_use(a, in_use(a) - 1);
-	over = a->nwarm > arena_room(a);
 	lock_release(&a->lock);
-	if (over)
-		cool_one(a);
 }
 
 bool
@@ -355,8 +349,6 @@ arena_set_limit(struct arena *a, size_t limit)
 	lock_acquire(&a->lock);
 	atomic_store_explicit(&a->limit, limit, memory_order_relaxed);
 	lock_release(&a->lock);
-	while (cool_one(a))
-		;
 	return true;
 }
 

@@ -26,7 +26,7 @@
  *          lock; the others need none.
  * Fails:   arena_take() returns ARENA_NONE at the limit; both at the end of
  *          the mapping.
- * Cost:    O(1); arena_set_limit() down returns memory, O(free pages).
+ * Cost:    O(1).
  */
 #ifndef SLAB_ARENA_H
 #define SLAB_ARENA_H
@@ -96,6 +96,9 @@ void arena_give(struct arena *, uint32_t page);
 /* false beyond what is reserved.  Lowering it does not take pages back from
  * classes: arena_excess() says how many they must give. */
 bool arena_set_limit(struct arena *, size_t limit);
+/* Returns one page's memory to the system if the free pages that kept theirs
+ * do not fit under the limit; false: they do. */
+bool arena_cool(struct arena *);
 uint32_t arena_excess(struct arena *);
 /* Pages that could still be taken.  Takes no lock: a hint under traffic. */
 uint32_t arena_room(struct arena *);

@@ -349,9 +349,9 @@ void cache_unpin(struct cache *, struct cache_item **item);
 /* ------------------------------------------------------------ upkeep */
 
 /*
- * One bounded step of housekeeping (well under a millisecond of lock time, no
- * lock held long): due flushes, balance of the queues, sweep of the expired,
- * pages on the move.  One thread at a time, about once a second, more often
+ * One bounded step of housekeeping (less than a millisecond, no lock held
+ * long): due flushes, balance of the queues, sweep of the expired, pages on the
+ * move.  One thread at a time, about once a second, more often
  * while it returns true (there is more to do).
  */
 bool cache_upkeep(struct cache *, uint32_t now);

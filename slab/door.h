@@ -68,7 +68,17 @@ struct cache {
 	uint64_t sweep_found, sweep_checked; /* of it: dead, and all */
 	bool sweep_urgent;
 	_Atomic uint64_t upkeeps;
-	uint64_t evicted[CACHE_CLASSES];
+	uint32_t sweep_second, sweep_quota; /* pages left of that second */
+	/* A round over all shards, as far as it has come; and what the last
+	 * one found. */
+	struct upkeep_round {
+		unsigned at, shards[CACHE_CLASSES];
+		uint64_t linked, ages[CACHE_CLASSES], evicted[CACHE_CLASSES];
+	} round;
+	uint64_t linked, evicted[CACHE_CLASSES];
+	bool busy; /* items are being stored */
+	bool stuck[CACHE_CLASSES]; /* had a page that could not be emptied */
+	uint32_t stuck_at; /* second */
 	_Atomic uint32_t evicted_at; /* second in which it last saw some */
 	_Atomic uint64_t checked[CACHE_CLASSES]; /* items swept over */
 
@@ -358,6 +368,10 @@ bool room_take_page(struct cache *, unsigned class_id, bool by_hand,
  * is begun), for taker.  No lock may be held; does nothing if somebody else is
  * at it. */
 void room_step(struct cache *, unsigned giver, unsigned taker, uint32_t now);
+
+/* A bounded step of giving back what is in use above the limit, for upkeep.
+ * false: there is nothing to do, or nothing can be done now. */
+bool room_shrink(struct cache *, uint32_t now);
 
 /* A chunk as whoever walks a page sees it without a lock. */
 struct chunk_peek {

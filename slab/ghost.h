@@ -8,7 +8,7 @@
  * are remembered as there are items: a key that was away for longer than the
  * cache holds anything says nothing.  So the number of buckets in use follows
  * the number of items, up to what the table has room for; when it changes,
- * what was remembered is forgotten.
+ * some of what was remembered is forgotten.
  *
  * A wrong answer, once in some two thousand, costs an item's place for a
  * while, and nothing else.
@@ -51,7 +51,7 @@ void ghosts_add(struct ghosts *, uint64_t hash, uint64_t items);
 void ghosts_foresee(const struct ghosts *, uint64_t hash);
 bool ghosts_take(struct ghosts *, uint64_t hash);
 
-/* Aborts unless each bucket is filled from the front, and no other is used. */
+/* Aborts unless each bucket is filled from the front. */
 void ghosts_check(const struct ghosts *);
 
 #endif

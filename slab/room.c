@@ -9,6 +9,7 @@ enum {
 	PAGES_TRIED = 4, /* of one class, when some cannot be emptied */
 	PASSES = 2,	 /* over one page */
 	STEP = 128,	 /* chunks looked at by who needs only one */
+	SHRINK_WORK = 24576, /* of room_shrink(), see work_of() */
 	VACATE_TRIES = 4,
 };
 
@@ -224,11 +225,12 @@ begin(struct cache *c, unsigned class_id, uint32_t page, bool by_hand)
 	return true;
 }
 
-/* Goes on with it, over at most max chunks.  The moving lock is held, so nobody
- * else drains: while the page is in its class and draining, it is this one.
- * true: it has come to an end, *done if the arena has the page. */
+/* Goes on with it, over at most *left chunks, which counts down.  The moving
+ * lock is held, so nobody else drains: while the page is in its class and
+ * draining, it is this one.  true: it has come to an end, *done if the arena
+ * has the page. */
 static bool
-go_on(struct cache *c, unsigned max, uint32_t now, bool *done)
+go_on(struct cache *c, unsigned *left, uint32_t now, bool *done)
 {
 	unsigned class_id = drain_of(c), shift = c->slab.arena.unit_shift;
 	const struct slab_class *k = &c->slab.classes[class_id];
@@ -236,7 +238,7 @@ go_on(struct cache *c, unsigned max, uint32_t now, bool *done)
 	handle first = (handle)page << (ARENA_PAGE_SHIFT - shift);
 
 	*done = false;
-	for (unsigned n = 0; n < max; n++) {
+	for (; *left > 0; --*left) {
 		if (!is_ours(c, class_id, page)) {
 			set_drain(c, 0);
 			MOVED(c, pages_moved);
@@ -261,10 +263,11 @@ go_on(struct cache *c, unsigned max, uint32_t now, bool *done)
 static bool
 finish(struct cache *c, uint32_t now)
 {
+	unsigned all = UINT32_MAX;
 	bool done = false;
 
 	while (drain_of(c) != 0)
-		go_on(c, UINT32_MAX, now, &done);
+		go_on(c, &all, now, &done);
 	return done;
 }
 
@@ -291,6 +294,7 @@ room_take_page(struct cache *c, unsigned class_id, bool by_hand,
 void
 room_step(struct cache *c, unsigned giver, unsigned taker, uint32_t now)
 {
+	unsigned left = STEP;
 	uint32_t page;
 	bool done;
 
@@ -303,8 +307,63 @@ room_step(struct cache *c, unsigned giver, unsigned taker, uint32_t now)
 			    memory_order_relaxed);
 	}
 	if (drain_of(c) != 0)
-		go_on(c, STEP, now, &done);
+		go_on(c, &left, now, &done);
 	pthread_mutex_unlock(&c->moving);
+}
+
+/* What emptying a chunk costs, in bytes copied: it is a matter of cache misses
+ * rather than of bytes. */
+static unsigned
+work_of(const struct cache *c, unsigned class_id)
+{
+	return 64 + c->slab.classes[class_id].chunk_size / 4;
+}
+
+/* A class whose page could not be emptied is not asked again this second. */
+static bool
+begin_shrinking(struct cache *c, uint32_t now)
+{
+	unsigned giver;
+	uint32_t page;
+
+	if (c->stuck_at != now) {
+		memset(c->stuck, 0, sizeof(c->stuck));
+		c->stuck_at = now;
+	}
+	while ((giver = level_giver(c, 0, c->stuck)) != 0) {
+		page = slab_pick_page(&c->slab, giver);
+		if (page != ARENA_NONE && begin(c, giver, page, false))
+			return true;
+		c->stuck[giver] = true;
+	}
+	return false;
+}
+
+bool
+room_shrink(struct cache *c, uint32_t now)
+{
+	int work = SHRINK_WORK;
+	bool able = true;
+
+	if (arena_excess(&c->slab.arena) == 0 ||
+	    pthread_mutex_trylock(&c->moving) != 0)
+		return false;
+	while (work > 0 && able && arena_excess(&c->slab.arena) > 0) {
+		unsigned each, left, before, k = drain_of(c);
+		bool done;
+
+		if (k == 0) {
+			able = begin_shrinking(c, now);
+			continue;
+		}
+		each = work_of(c, k);
+		left = before = (unsigned)work / each + 1;
+		if (go_on(c, &left, now, &done) && !done)
+			c->stuck[k] = true;
+		work -= (int)((before - left + 1) * each);
+	}
+	pthread_mutex_unlock(&c->moving);
+	return able && arena_excess(&c->slab.arena) > 0;
 }
 
 bool

@@ -3,69 +3,90 @@
 #include "slab/door.h"
 #include "slab/flush.h"
 
+/*
+ * What a step may do, so that it takes a few tenths of a millisecond at most.
+ * A chunk that the sweep looks at takes some nanoseconds; a cache miss is a
+ * good ten of them.
+ */
 enum {
-	BALANCE_MOVES = 512, /* queue moves per shard and call */
-	SWEEP_PAGES = 512,   /* looked through per call */
-	SWEEP_FOUND = 4096,  /* dead items removed per call */
-	SHRINK_PAGES = 16,
-	URGENT_PAGES = 2048, /* ... and when the dead must be found soon */
+	BALANCE_MOVES = 512, /* queue moves per call */
+	BALANCE_LOOKS = 1536, /* classes of shards looked at per call */
+	SWEEP_WORK = 32768,  /* chunks looked at per call, if all live */
+	SWEEP_PAGE_WORK = 16, /* a page counts as so many more */
+	SWEEP_FOUND_WORK = 40, /* ... and a dead item */
+	SWEEP_PAGES = 512,   /* a second, while items are stored */
+	COOL_PAGES = 16,     /* returned to the system per call */
 	MUCH = 256,	     /* one dead in so many */
 	LATELY = 2,	     /* seconds */
-	MANY = 256, /* so many dead: come again soon */
+	MANY = 64, /* so many dead in a step: come again soon */
 };
 
 /* ------------------------------------------------------------ queues */
 
-struct tails {
-	uint64_t ages[CACHE_CLASSES], evicted[CACHE_CLASSES];
-	unsigned shards[CACHE_CLASSES];
-};
-
-/* Also notes how old the tails are, and what was evicted. */
-static bool
-balance_shard(struct shard *s, uint32_t now, struct tails *t)
+/* Also notes how old the tails are, and what was evicted.  Returns how many
+ * moves were made, at most max. */
+static unsigned
+balance_shard(struct cache *c, struct shard *s, uint32_t now, unsigned max)
 {
 	struct lru_scene scene = shard_scene(s, now);
-	unsigned left = BALANCE_MOVES;
+	struct upkeep_round *r = &c->round;
+	unsigned moved = 0;
 
+	r->linked += s->linked;
 	for (unsigned k = 1; k <= s->slab->nclasses; k++) {
 		struct lru *l = &s->lru[k];
 
-		t->evicted[k] += l->counts.evicted;
+		r->evicted[k] += l->counts.evicted;
 		if (lru_items(l) == 0)
 			continue;
-		if (left > 0)
-			left -= lru_balance(l, &scene, left);
-		t->ages[k] += level_tail(s, k, now);
-		t->shards[k]++;
+		if (moved < max)
+			moved += lru_balance(l, &scene, max - moved);
+		r->ages[k] += level_tail(s, k, now);
+		r->shards[k]++;
 	}
-	return left == 0;
+	return moved;
 }
 
-/* A class that evicts notes its ages by itself. */
-static bool
-balance(struct cache *c, uint32_t now)
+/* All shards have been seen.  A class that evicts notes its ages by itself. */
+static void
+end_round(struct cache *c, uint32_t now)
 {
-	struct tails t = { 0 };
-	bool more = false, evicting = false;
+	struct upkeep_round *r = &c->round;
+	bool evicting = false;
 
-	for (unsigned i = 0; i < c->nshards; i++) {
-		struct shard *s = &c->shards[i];
-
-		lock_acquire(&s->lock);
-		more |= balance_shard(s, now, &t);
-		lock_release(&s->lock);
-	}
 	for (unsigned k = 1; k <= c->slab.nclasses; k++) {
-		evicting |= t.evicted[k] > c->evicted[k];
-		if (t.evicted[k] == c->evicted[k])
-			level_poll(c, k, t.ages[k], t.shards[k]);
+		evicting |= r->evicted[k] > c->evicted[k];
+		if (r->evicted[k] == c->evicted[k])
+			level_poll(c, k, r->ages[k], r->shards[k]);
 	}
 	if (evicting)
 		atomic_store_explicit(&c->evicted_at, now,
 		    memory_order_relaxed);
-	memcpy(c->evicted, t.evicted, sizeof(c->evicted));
-	return more;
+	memcpy(c->evicted, r->evicted, sizeof(c->evicted));
+	c->busy = r->linked != c->linked;
+	c->linked = r->linked;
+	memset(r, 0, sizeof(*r));
+}
+
+/* Shard by shard; where nothing is stored a round has time. */
+static bool
+balance(struct cache *c, uint32_t now)
+{
+	struct upkeep_round *r = &c->round;
+	unsigned left = BALANCE_MOVES;
+
+	for (unsigned looks = 0; looks < BALANCE_LOOKS && r->at < c->nshards;
+	     looks += c->slab.nclasses) {
+		struct shard *s = &c->shards[r->at];
+
+		lock_acquire(&s->lock);
+		left -= balance_shard(c, s, now, left);
+		lock_release(&s->lock);
+		r->at++;
+	}
+	if (r->at == c->nshards)
+		end_round(c, now);
+	return left == 0 || (c->busy && r->at != 0);
 }
 
 /* ------------------------------------------------------------ pages */
@@ -74,10 +95,12 @@ balance(struct cache *c, uint32_t now)
 static bool
 shrink(struct cache *c, uint32_t now)
 {
-	for (unsigned n = 0; n < SHRINK_PAGES; n++)
-		if (arena_excess(&c->slab.arena) == 0 || !room_steal(c, 0, now))
-			return false;
-	return arena_excess(&c->slab.arena) > 0;
+	bool more = room_shrink(c, now);
+	unsigned n = 0;
+
+	while (n < COOL_PAGES && arena_cool(&c->slab.arena))
+		n++;
+	return more || n == COOL_PAGES;
 }
 
 /* ------------------------------------------------------------ the sweep */
@@ -115,32 +138,34 @@ remove_dead(struct cache *c, unsigned class_id, handle h, unsigned shard,
 	return dead;
 }
 
-/* From c->sweep_chunk on; returns how many were dead, at most max. */
+/* From c->sweep_chunk on, until the page or the work is done; returns how many
+ * were dead. */
 static unsigned
-sweep_page(struct cache *c, uint32_t now, unsigned max)
+sweep_page(struct cache *c, uint32_t now, int *work)
 {
 	const struct arena *a = &c->slab.arena;
 	handle first = (handle)c->sweep_page
 	    << (ARENA_PAGE_SHIFT - a->unit_shift);
 	unsigned k = arena_class_of(a, first), found = 0, checked = 0;
 	uint32_t step = c->slab.classes[k].chunk_size >> a->unit_shift;
-	uint32_t i;
+	uint32_t i, n = c->slab.classes[k].per_page;
 
-	if (k == 0)
-		return 0;
-	for (i = c->sweep_chunk; i < c->slab.classes[k].per_page &&
-	     found < max && arena_class_of(a, first) == k;
-	     i++) {
+	*work -= SWEEP_PAGE_WORK;
+	for (i = c->sweep_chunk; k != 0 && i < n && *work > 0 &&
+	     arena_class_of(a, first) == k;
+	     i++, --*work) {
 		struct chunk_peek peek = room_peek(c, first + i * step);
 
 		if ((peek.state & ITEM_STATE_MASK) != ITEM_LINKED)
 			continue;
 		checked++;
-		if (seems_dead(c, peek, now))
-			found += remove_dead(c, k, first + i * step, peek.shard,
-			    now);
+		if (!seems_dead(c, peek, now) || !remove_dead(c, k,
+			first + i * step, peek.shard, now))
+			continue;
+		found++;
+		*work -= SWEEP_FOUND_WORK;
 	}
-	c->sweep_chunk = found == max ? i : 0;
+	c->sweep_chunk = k != 0 && i < n && *work <= 0 ? i : 0;
 	c->sweep_checked += checked;
 	atomic_fetch_add_explicit(&c->checked[k], checked,
 	    memory_order_relaxed);
@@ -159,36 +184,51 @@ is_urgent(struct cache *c, uint32_t now)
 	    c->sweep_found * MUCH > c->sweep_checked;
 }
 
+static void
+begin_sweep(struct cache *c, uint32_t now, uint32_t touched)
+{
+	if (c->sweep_left == 0) {
+		c->sweep_left = touched;
+		c->sweep_found = c->sweep_checked = 0;
+	}
+	if (c->sweep_second != now) {
+		c->sweep_second = now;
+		c->sweep_quota = SWEEP_PAGES;
+	}
+}
+
 /*
  * Dead are many at a time: those of one second.  While they are so many that
  * live items should not go for want of their room, all memory is looked
- * through at the beginning of each second; else a part of it.
+ * through at the beginning of each second; else a part of it, and where
+ * nothing is stored a single step.
  */
 static bool
 sweep(struct cache *c, uint32_t now)
 {
 	uint32_t touched = atomic_load_explicit(&c->slab.arena.touched,
 	    memory_order_relaxed);
-	uint32_t most = c->sweep_urgent ? URGENT_PAGES : SWEEP_PAGES;
 	unsigned found = 0;
+	int work = SWEEP_WORK;
 
-	if (c->sweep_left == 0) {
-		c->sweep_left = touched;
-		c->sweep_found = c->sweep_checked = 0;
-	}
-	for (uint32_t n = 0; n < most && c->sweep_left > 0; n++) {
+	begin_sweep(c, now, touched);
+	while (work > 0 && c->sweep_left > 0) {
 		if (c->sweep_page >= touched)
 			c->sweep_page = 0;
-		found += sweep_page(c, now, SWEEP_FOUND - found);
-		if (found == SWEEP_FOUND)
+		found += sweep_page(c, now, &work);
+		if (c->sweep_chunk != 0)
 			break;
 		c->sweep_page++;
 		c->sweep_left--;
+		c->sweep_quota -= c->sweep_quota > 0;
 	}
 	c->sweep_found += found;
 	if (c->sweep_left == 0)
 		c->sweep_urgent = is_urgent(c, now);
-	return found >= MANY || (c->sweep_urgent && c->sweep_left > 0);
+	if (found >= MANY)
+		return true;
+	return c->sweep_left > 0 &&
+	    (c->sweep_urgent || (c->busy && c->sweep_quota > 0));
 }
 
 /* ------------------------------------------------------------ the step */

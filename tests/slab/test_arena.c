@@ -149,14 +149,18 @@ START_TEST(limit_moves)
 		ck_assert(is_resident(i));
 		arena_give(&a, i);
 		ck_assert_uint_eq(arena_excess(&a), 16 - i);
+		ck_assert(arena_cool(&a));
 		ck_assert(!is_resident(i));
 	}
 	ck_assert_uint_eq(take(), ARENA_NONE);
 	/* Below the limit they keep their memory ... */
 	arena_give(&a, 20);
+	ck_assert(!arena_cool(&a));
 	ck_assert(is_resident(20));
 	/* ... until the limit falls once more. */
 	ck_assert(arena_set_limit(&a, MB / 2));
+	ck_assert(arena_cool(&a));
+	ck_assert(!arena_cool(&a));
 	ck_assert(!is_resident(20));
 	arena_check(&a);
 
