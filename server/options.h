@@ -56,7 +56,7 @@ O('N', "napi-ids", "<num>", number, napi_ids, 1, 65535, NULL,                 \
   "workers by NIC queue")                                                     \
 G("memory")                                                                   \
 O('m', "memory-limit", "<num>", megabytes, memory_limit, 1048576.0,           \
-  4398046511104.0, "64", NULL, "item memory, megabytes or with k, m, g, t")     \
+  4398046511104.0, "64", NULL, "item memory, megabytes or with k, m, g, t")   \
 O('M', "disable-evictions", NULL, on, no_evictions, 0, 0, NULL, NULL,         \
   "when memory is full, answer an error instead of evicting")                 \
 O('I', "max-item-size", "<num>", item_size, item_max, 1024, 1073741824.0,     \
