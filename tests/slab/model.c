@@ -425,20 +425,22 @@ do_store(void)
 
 /* ------------------------------------------------------------ delta */
 
+enum { VALUE_DIGITS = CACHE_SMALL_MAX };
+
 static bool
-number_of(const struct model *m, uint64_t *number)
+number_of(const struct model *m, uint32_t nkey, uint64_t *number)
 {
-	char text[32] = { 0 }, *end;
+	char text[VALUE_DIGITS + 1] = { 0 }, *end;
 	uint32_t i = 0, n = 0;
 
-	if (m->nvalue > 4000)
+	if (cache_is_large(nkey, m->nvalue))
 		return false;
 	while (i < m->nvalue && m->value[i] == ' ')
 		i++;
 	for (; i < m->nvalue && m->value[i] >= '0' && m->value[i] <= '9' &&
-	    n < 21; i++)
+	    n < VALUE_DIGITS; i++)
 		text[n++] = m->value[i];
-	if (n == 0 || n > 20 || (i < m->nvalue && m->value[i] != ' '))
+	if (n == 0 || (i < m->nvalue && m->value[i] != ' '))
 		return false;
 	errno = 0;
 	*number = strtoull(text, &end, 10);
@@ -446,7 +448,8 @@ number_of(const struct model *m, uint64_t *number)
 }
 
 static enum cache_status
-model_delta(struct model *m, const struct cache_delta *d, uint64_t *number)
+model_delta(struct model *m, uint32_t nkey, const struct cache_delta *d,
+    uint64_t *number)
 {
 	char text[64];
 	uint32_t n, old = m->nvalue;
@@ -461,7 +464,7 @@ model_delta(struct model *m, const struct cache_delta *d, uint64_t *number)
 		if (d->compare && (d->compare_cas == 0 ||
 		    d->compare_cas != m->cas))
 			return CACHE_EXISTS;
-		if (!number_of(m, number))
+		if (!number_of(m, nkey, number))
 			return CACHE_NOT_NUMBER;
 		if (!d->decrement)
 			*number += d->delta;
@@ -502,7 +505,7 @@ do_delta(void)
 		    CACHE_NOT_FOUND);
 	status = cache_delta(c, &w, &k, &d, &number, &view);
 	lost(m, status == CACHE_NOT_FOUND);
-	expected = model_delta(m, &d, &wanted);
+	expected = model_delta(m, k.nbytes, &d, &wanted);
 	agree(status == expected);
 	if (status != CACHE_STORED)
 		return;
