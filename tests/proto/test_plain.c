@@ -69,6 +69,10 @@ static const struct {
 	    BYTES("mg aaaaaaaaaaaa v v\r\nmg YWFhYWFhYQ== v b\r\n"
 	    "mg aaaaaaaaaaaaa v Oabc k\r\nmg aaaaaaaaaaaaaa T30 v\r\n"
 	    "mg aaaaaaaaaaaaaa !\r\n"), ANY, ANY },
+	{ "words that begin alike", PROTO_TEXT,
+	    BYTES("mgxaaaaaaaaaaaaaa v\r\nsetxa 0 0 1 00000\r\ngetx a\r\n"
+	    "m gaaaaaaaaaaaaaa v\r\nmg\taaaaaaaaaaaaaa v\r\nma aaaaaaaaaaaaaa"
+	    " v\r\nge a\r\nsettt 0 0 1 00000\r\n"), 0, 0 },
 	{ "all in turn", PROTO_TEXT,
 	    BYTES("get a\r\nset b 0 0 1\r\nx\r\nmg cccccccccc v\r\nget d\r\n"),
 	    4, 4 },
