@@ -469,10 +469,14 @@ look_ahead(struct host *h, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		const struct request *req = &h->batch[i];
-		bool has_key = command_has_key(req->op);
+		struct cache_key *key = &h->keys[i];
 
-		h->keys[i].bytes = has_key ? req->key : "";
-		h->keys[i].nbytes = has_key ? req->nkey : 0;
+		key->bytes = req->key;
+		key->nbytes = req->nkey;
+		if (__builtin_expect(!command_has_key(req->op), 0)) {
+			key->bytes = "";
+			key->nbytes = 0;
+		}
 	}
 	cache_look_ahead(h->cache, h->keys, n);
 }

@@ -287,13 +287,18 @@ index_spot(const struct index *ix, const struct index_bucket *b, uint64_t hash,
 	return NULL;
 }
 
+/* The same in a cell of the chain, then in the next one. */
 __attribute__((no_sanitize("thread"))) static inline const handle *
-index_spot_cell(const struct index *ix, uint64_t hash, uint32_t cell)
+index_spot_cell(const struct index *ix, uint64_t hash, uint32_t *cell)
 {
-	const struct index_cell *c = &ix->cells[cell];
+	const struct index_cell *c = &ix->cells[*cell];
 	uint32_t matches = index_match_cell(c, index_tag(hash));
 
-	return matches != 0 ? &c->entry[__builtin_ctz(matches)] : NULL;
+	if (matches != 0)
+		return &c->entry[__builtin_ctz(matches)];
+	*cell = c->next;
+	__builtin_prefetch(&ix->cells[*cell]);
+	return NULL;
 }
 
 __attribute__((no_sanitize("thread"))) static inline handle

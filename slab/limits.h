@@ -20,7 +20,7 @@ enum {
 	CACHE_ITEM_OVERHEAD = 59, /* what memcached adds to key and value when
 				     it compares an item with -I; so do we */
 	CACHE_FLAGS_SIZE = 4,	  /* and this, when client flags are not 0 */
-	CACHE_AHEAD = 32,	  /* keys that cache_look_ahead() takes */
+	CACHE_AHEAD = 64,	  /* keys that cache_look_ahead() takes */
 	CACHE_DEAD = 1,		  /* a deadline that has always passed */
 	CACHE_WALK_LEAST = 80,	  /* see cache_walk() */
 };

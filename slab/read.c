@@ -9,6 +9,7 @@ enum {
 	LINE = 64,
 	UNIT = 8, /* where an item can begin; see arena.h */
 	LINES_MAX = 4, /* of an item; hardware fetches on from there */
+	CELLS = 3,     /* of a chain */
 };
 
 /* ------------------------------------------------------------ ahead */
@@ -60,17 +61,28 @@ struct further {
 	uint32_t cell;
 };
 
+/* A round for each cell of a chain: who looks without the lock may be led
+ * astray, so of no more than a sane one has. */
 static __attribute__((noinline)) void
-fetch_further(const struct cache *c, const struct further *list, unsigned n)
+fetch_further(const struct cache *c, struct further *list, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		struct cache_key *k = list[i].key;
-		handle h;
+	for (unsigned round = 0; n > 0 && round < CELLS; round++) {
+		unsigned left = 0;
 
-		k->spot = index_spot_cell(&door_shard(c, k->hash)->index,
-		    k->hash, list[i].cell);
-		if (k->spot != NULL && (h = index_peek(k->spot)) != 0)
-			fetch_item(c, h, lines_of(c, h));
+		for (unsigned i = 0; i < n; i++) {
+			struct further f = list[i];
+			handle h;
+
+			f.key->spot = index_spot_cell(&c->shards[0].index,
+			    f.key->hash, &f.cell);
+			if (f.key->spot == NULL) {
+				list[left] = f;
+				left += f.cell != 0;
+			} else if ((h = index_peek(f.key->spot)) != 0) {
+				fetch_item(c, h, lines_of(c, h));
+			}
+		}
+		n = left;
 	}
 }
 
@@ -107,7 +119,7 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 			lines = lines_of(c, h);
 		fetch_item(c, h, lines);
 	}
-	if (nfurther != 0)
+	if (nfurther > 0)
 		fetch_further(c, further, nfurther);
 }
 

@@ -444,8 +444,8 @@ peek(void *arg)
 		const handle *spot = index_spot(ix, index_bucket(ix, hash),
 		    hash, &cell);
 
-		if (cell != 0)
-			spot = index_spot_cell(ix, hash, cell);
+		for (int i = 0; spot == NULL && cell != 0 && i < 3; i++)
+			spot = index_spot_cell(ix, hash, &cell);
 		if (spot != NULL)
 			sum += index_peek(spot);
 	}
