@@ -419,6 +419,9 @@ START_TEST(test_printers)
 	ck_assert_int_eq(told.status, 0);
 	ck_assert_ptr_nonnull(strstr(told.out, "-m, --memory-limit=<num> "));
 	ck_assert_ptr_nonnull(strstr(told.out, "(default: 64)"));
+	ck_assert_ptr_nonnull(strstr(told.out, "--verbose[=num] "));
+	ck_assert_ptr_nonnull(strstr(told.out, "  slab_automove[=0-2] "));
+	ck_assert_ptr_nonnull(strstr(told.out, "  -D <char> "));
 	/* One default is enough. */
 	ck_assert_ptr_null(strstr(told.out, ") (default: "));
 	ck_assert_ptr_null(strstr(told.out, "(default: 61)"));

@@ -94,6 +94,22 @@ START_TEST(half_and_twice_of_what_expires)
 }
 END_TEST
 
+/* Half of what the limit is by now, not of what it was. */
+START_TEST(half_follows_the_limit)
+{
+	double half, same;
+
+	run(ASKED, VALUE, 0);
+	half = run(ASKED, VALUE, 0);
+	ck_assert(cache_set_limit(c, 16 * MB));
+	run(ASKED, VALUE, 0);
+	cache_stats_reset(c);
+	same = run(ASKED, VALUE, 0);
+	cache_pressure(c, w.now, &seen);
+	near(same - seen.lost_by_half / ASKED, half);
+}
+END_TEST
+
 START_TEST(there_is_enough)
 {
 	run(20000, 10, 0);
@@ -254,6 +270,7 @@ pressure_suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, half_and_twice);
 	tcase_add_test(t, half_and_twice_of_what_expires);
+	tcase_add_test(t, half_follows_the_limit);
 	tcase_add_test(t, there_is_enough);
 	tcase_add_test(t, it_costs_little);
 	tcase_add_test(t, large_items_are_sampled_more);
