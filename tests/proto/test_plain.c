@@ -238,6 +238,122 @@ START_TEST(as_the_long_way)
 }
 END_TEST
 
+/* Both ways, request by request.  Returns how many the short way read. */
+static unsigned
+walk(const char *in, size_t n)
+{
+	struct parser p;
+	unsigned found = 0;
+	size_t at = 0, used;
+
+	parser_init(&p, PROTO_TEXT);
+	while (at < n) {
+		found += look(&p, in + at, n - at, BATCH);
+		used = step(&p, in + at, n - at);
+		if (used == 0)
+			break;
+		at += used;
+	}
+	return found;
+}
+
+/* Behind each of these, every text that is short. */
+static const char *const beginnings[] = {
+	"get ",
+	"get a",
+	"get a b",
+	"gets a ",
+	"mg ",
+	"mg aaaaaaaaaaaa",
+	"mg aaaaaaaaaaaaa v",
+	"set aaaaaaaaaa",
+	"set aaaaaaaa 0 0 ",
+	"set aaaaaaaa 0 0 1",
+	"set aaaaaaaa 12 34 1",
+};
+static const char *const endings[] = {
+	"",
+	"\r\nx\r\nget b\r\n",
+	"\nx\r\nget b c\r\n",
+};
+
+START_TEST(whatever_is_short)
+{
+	static const char letters[] = { ' ', '\r', '\n', '0', '1', '-', 'v' };
+	enum { SHORT = 4 };
+	unsigned all = 1, found = 0;
+
+	for (int i = 0; i < SHORT; i++)
+		all *= sizeof(letters);
+	for (unsigned text = 0; text < all; text++) {
+		for (int e = 0; e < ROWS(endings); e++) {
+			char in[64] = "", *to;
+			unsigned left = text;
+
+			to = stpcpy(in, beginnings[_i]);
+			for (int i = 0; i < SHORT; i++) {
+				*to++ = letters[left % sizeof(letters)];
+				left /= sizeof(letters);
+			}
+			to = stpcpy(to, endings[e]);
+			found += walk(in, (size_t)(to - in));
+		}
+	}
+	ck_assert_uint_gt(found, all / 4);
+}
+END_TEST
+
+/* Lines put together from what lines are made of, and a byte changed. */
+static const struct {
+	const char *at;
+	size_t n;
+} pieces[] = {
+	{ BYTES("get ") }, { BYTES("gets ") }, { BYTES("set ") },
+	{ BYTES("mg ") }, { BYTES("get kkkkkkkk\r\n") },
+	{ BYTES("set kkkkkkkk 0 0 1\r\nx\r\n") },
+	{ BYTES("set kkkkkkkk 5 60 2\r\nxy\r\n") },
+	{ BYTES("mg kkkkkkkkkkk v\r\n") },
+	{ BYTES("mg kkkkkkkkkkk s v q Oab\r\n") }, { BYTES("key ") },
+	{ BYTES("key16bytes_long_ ") }, { BYTES("a") }, { BYTES("k\r\n") },
+	{ BYTES(KEY_250) }, { BYTES(TEN TEN TEN) }, { BYTES("0 0 3\r\n") },
+	{ BYTES("4294967295 ") }, { BYTES("4294967296 ") }, { BYTES("-1 ") },
+	{ BYTES("0 ") }, { BYTES("3") }, { BYTES("noreply") }, { BYTES("v ") },
+	{ BYTES("t ") }, { BYTES("T30 ") }, { BYTES("xyz\r\n") },
+	{ BYTES(" ") }, { BYTES("\r") }, { BYTES("\n") }, { BYTES("\r\n") },
+	{ BYTES("\0") }, { BYTES("\t") }, { BYTES("\x80") },
+};
+
+static unsigned
+rnd(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return (unsigned)(*seed >> 33);
+}
+
+START_TEST(whatever_is_random)
+{
+	enum { TEXTS = 2000, PIECES = 12 };
+	uint64_t seed = (uint64_t)_i + 1;
+	unsigned found = 0;
+
+	for (int text = 0; text < TEXTS; text++) {
+		char in[PIECES * 260];
+		size_t n = 0;
+
+		for (unsigned i = 1 + rnd(&seed) % PIECES; i > 0; i--) {
+			unsigned k = rnd(&seed) % ROWS(pieces);
+
+			memcpy(in + n, pieces[k].at, pieces[k].n);
+			n += pieces[k].n;
+		}
+		if (rnd(&seed) % 2 == 0)
+			in[rnd(&seed) % n] ^= (char)(1 << rnd(&seed) % 8);
+		found += walk(in, n);
+	}
+	ck_assert_uint_gt(found, TEXTS / 4);
+}
+END_TEST
+
 Suite *
 plain_suite(void)
 {
@@ -245,6 +361,8 @@ plain_suite(void)
 	TCase *t = tcase_create("plain");
 
 	tcase_add_loop_test(t, as_the_long_way, 0, ROWS(talks));
+	tcase_add_loop_test(t, whatever_is_short, 0, ROWS(beginnings));
+	tcase_add_loop_test(t, whatever_is_random, 0, 10);
 	suite_add_tcase(s, t);
 	return s;
 }
