@@ -66,6 +66,27 @@ runtime_of(const struct call *call)
 
 /* ------------------------------------------------------------ short ones */
 
+static void
+flush(struct call *call, struct result *res, uint32_t at)
+{
+	struct host *h = call->host;
+	unsigned shard = 0;
+
+	res->status = STATUS_OK;
+	if (call->user != NULL && call->user->nprefixes > 0) {
+		call->stream = flush_new(call, at);
+	} else if (at != 0) {
+		cache_flush(h->cache, &h->caller, at);
+		return;
+	} else if (cache_flush_step(h->cache, &h->caller, &shard)) {
+		return;
+	} else {
+		call->stream = flush_rest(call, shard);
+	}
+	res->status = call->stream != NULL ? STATUS_NOTHING :
+	    STATUS_NO_MEMORY;
+}
+
 void
 cmd_flush_all(struct call *call, struct result *res)
 {
@@ -92,14 +113,7 @@ cmd_flush_all(struct call *call, struct result *res)
 	at = server_deadline(h->server, h->caller.now, exptime);
 	/* memcached flushes one tick before the delay is over. */
 	at = at <= h->caller.now + 1 ? 0 : at - 1;
-	if (call->user != NULL && call->user->nprefixes > 0) {
-		call->stream = flush_new(call, at);
-		res->status = call->stream != NULL ? STATUS_NOTHING :
-		    STATUS_NO_MEMORY;
-		return;
-	}
-	cache_flush(h->cache, &h->caller, at);
-	res->status = STATUS_OK;
+	flush(call, res, at);
 }
 
 void

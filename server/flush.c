@@ -13,6 +13,7 @@ struct flush {
 	const struct user *user;
 	uint32_t at;
 	uint64_t place; /* of cache_walk() */
+	unsigned shard; /* of cache_flush_step() */
 	enum proto_name proto;
 	/* of the request, for the reply */
 	bool quiet;
@@ -87,6 +88,17 @@ step_flush(struct stream *stream, struct host *h)
 	return STREAM_DONE;
 }
 
+static enum stream_state
+step_rest(struct stream *stream, struct host *h)
+{
+	struct flush *f = (struct flush *)stream;
+
+	if (!cache_flush_step(h->cache, &h->caller, &f->shard))
+		return STREAM_MORE;
+	reply(f, h);
+	return STREAM_DONE;
+}
+
 static void
 end_flush(struct stream *stream, struct host *h)
 {
@@ -94,8 +106,8 @@ end_flush(struct stream *stream, struct host *h)
 	free(stream);
 }
 
-struct stream *
-flush_new(const struct call *call, uint32_t at)
+static struct flush *
+make(const struct call *call)
 {
 	struct flush *f = malloc(sizeof(*f));
 
@@ -103,11 +115,35 @@ flush_new(const struct call *call, uint32_t at)
 		return NULL;
 	f->stream = (struct stream){ step_flush, end_flush };
 	f->user = call->user;
-	f->at = at;
+	f->at = 0;
 	f->place = 0;
+	f->shard = 0;
 	f->proto = call->proto;
 	f->quiet = call->req->quiet;
 	f->opcode = call->req->opcode;
 	f->opaque = call->req->opaque;
+	return f;
+}
+
+struct stream *
+flush_new(const struct call *call, uint32_t at)
+{
+	struct flush *f = make(call);
+
+	if (f == NULL)
+		return NULL;
+	f->at = at;
+	return &f->stream;
+}
+
+struct stream *
+flush_rest(const struct call *call, unsigned shard)
+{
+	struct flush *f = make(call);
+
+	if (f == NULL)
+		return NULL;
+	f->stream.step = step_rest;
+	f->shard = shard;
 	return &f->stream;
 }

@@ -5,9 +5,11 @@
  * With a delay, their lives are shortened to it instead.  What is stored while
  * the walk goes on may stay; all that was there before goes.
  *
+ * And the rest of anybody's flush_all that could not be done at once.
+ *
  * Owns:    a buffer for the items of one step.
  * Threads: the session's.
- * Fails:   flush_new() returns NULL without memory.
+ * Fails:   both return NULL without memory.
  * Cost:    a step looks at a bounded number of items; other connections have
  *          their turn between steps.
  */
@@ -18,5 +20,9 @@
 
 /* at: the second when they are to be gone; 0, at once. */
 struct stream *flush_new(const struct call *, uint32_t at);
+
+/* Of who may flush all: goes on with a cache_flush_step() that has come to
+ * that shard. */
+struct stream *flush_rest(const struct call *, unsigned shard);
 
 #endif

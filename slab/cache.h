@@ -311,8 +311,14 @@ enum cache_status cache_delete(struct cache *, const struct cache_caller *,
     const struct cache_key *, const struct cache_drop *, struct cache_view *);
 
 /* All that is stored now is gone: at once (at = 0), or when now reaches at.
- * Replaces a pending one.  O(shards). */
+ * Replaces a pending one.  O(shards), but for the 31st time while upkeep has
+ * not yet swept away what the first ones killed: O(items). */
 void cache_flush(struct cache *, const struct cache_caller *, uint32_t at);
+
+/* The same at once, in bounded steps: *shard starts at 0.  false: call again,
+ * others may have their turn before; what is stored meanwhile may go, too. */
+bool cache_flush_step(struct cache *, const struct cache_caller *,
+    unsigned *shard);
 
 /* ------------------------------------------------------------ large items */
 

@@ -351,37 +351,55 @@ shard_move(struct shard *s, struct shard_place *place, handle to)
 	place->it = copy;
 }
 
-/* Takes away all that is linked. */
-static void
-clear(struct shard *s)
+/* An epoch that no item bears becomes the shard's. */
+static bool
+next_epoch(struct shard *s)
 {
-	for (unsigned k = 1; k < CACHE_CLASSES; k++)
-		for (unsigned q = 0; q < CACHE_QUEUES; q++) {
-			struct shard_place place;
-			bool found;
-
-			while ((place.h = s->lru[k].queues[q].oldest) != 0) {
-				found = shard_locate(s, place.h, &place);
-				assert(found);
-				shard_remove(s, &place);
-			}
-		}
-}
-
-void
-shard_flush(struct shard *s)
-{
-	if (s->epoch_items[s->epoch] == 0)
-		return;
 	for (unsigned n = 1; n < ITEM_EPOCHS; n++) {
 		unsigned epoch = (s->epoch + n) % ITEM_EPOCHS;
 
 		if (s->epoch_items[epoch] == 0) {
 			set_epoch(s, epoch);
-			return;
+			return true;
 		}
 	}
-	clear(s);
+	return false;
+}
+
+/* The oldest of some queue goes.  false: there is none. */
+static bool
+remove_any(struct shard *s)
+{
+	struct shard_place place;
+	bool found;
+
+	for (unsigned k = 1; k < CACHE_CLASSES; k++)
+		for (unsigned q = 0; q < CACHE_QUEUES; q++) {
+			place.h = s->lru[k].queues[q].oldest;
+			if (place.h == 0)
+				continue;
+			found = shard_locate(s, place.h, &place);
+			assert(found);
+			shard_remove(s, &place);
+			return true;
+		}
+	return false;
+}
+
+bool
+shard_flush(struct shard *s, unsigned *most)
+{
+	if (s->epoch_items[s->epoch] == 0)
+		return true;
+	while (!next_epoch(s)) {
+		if (*most == 0)
+			return false;
+		--*most;
+		/* Dead or alive: they are to die. */
+		if (!remove_any(s))
+			return true;
+	}
+	return true;
 }
 
 /* The items of one bucket: each is where its key belongs, and in a queue. */

@@ -12,8 +12,7 @@
  * Owns:    the linked items whose hash names it.
  * Threads: every function wants the shard's lock held, except shard_init().
  * Fails:   shard_link() when the index cannot grow.
- * Cost:    O(1); shard_flush() is O(items) in the rare case that all epochs
- *          are in use.
+ * Cost:    O(1).
  */
 #ifndef SLAB_SHARD_H
 #define SLAB_SHARD_H
@@ -262,8 +261,10 @@ void shard_count_end(struct shard *, unsigned class_id, struct item *,
 /* The item (unpinned) moves to another chunk of its class; its own is freed. */
 void shard_move(struct shard *, struct shard_place *, handle to);
 
-/* All items are dead from now on. */
-void shard_flush(struct shard *);
+/* All items are dead from now on.  false: of every epoch some lie about, and
+ * taking so many of them away, which *most counts down, has not changed that;
+ * call it again. */
+bool shard_flush(struct shard *, unsigned *most);
 
 /* Aborts unless index, queues, counts and items agree. */
 void shard_check(struct shard *);

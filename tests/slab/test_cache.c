@@ -680,6 +680,32 @@ START_TEST(flushes_as_often_as_wanted)
 }
 END_TEST
 
+/* ... and by steps, where there is much of every epoch. */
+START_TEST(flushes_step_by_step)
+{
+	unsigned steps = 0;
+	char k[16];
+
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = 64 * MB });
+	for (int i = 0; i < 2 * ITEM_EPOCHS; i++) {
+		unsigned shard = 0;
+
+		for (int j = 0; j < 1500; j++) {
+			snprintf(k, sizeof(k), "%d", i * 1500 + j);
+			set(k, "1");
+		}
+		while (!cache_flush_step(c, &w, &shard))
+			steps++;
+		ck_assert_int_eq(get(k), CACHE_NOT_FOUND);
+	}
+	cache_check(c);
+	ck_assert_uint_gt(steps, ITEM_EPOCHS / 2);
+	set("a", "1");
+	ck_assert(holds("a", "1"));
+}
+END_TEST
+
 START_TEST(flushes_later)
 {
 	set("a", "1");
@@ -741,6 +767,7 @@ add_all(TCase *t)
 	tcase_add_test(t, touches);
 	tcase_add_test(t, flushes_at_once);
 	tcase_add_test(t, flushes_as_often_as_wanted);
+	tcase_add_test(t, flushes_step_by_step);
 	tcase_add_test(t, flushes_later);
 }
 
