@@ -109,6 +109,34 @@ START_TEST(numbers_are_those_of_the_stats)
 }
 END_TEST
 
+/* Of bytes and bytes_read, of this class and the next. */
+START_TEST(names_and_classes_are_told_apart)
+{
+	struct talk *t = talk_new(NULL);
+	char *text, line[64];
+	unsigned long bytes;
+	const char *at;
+
+	talk_expect(t, "set a 0 0 1\r\n1\r\nset b 0 0 17\r\n0123456789"
+	    "0123456\r\nset c 0 0 18\r\n012345678901234567\r\n",
+	    "STORED\r\nSTORED\r\nSTORED\r\n");
+	text = print(t);
+	talk_again(t);
+	talk_send(t, "stats\r\n", 7);
+	at = strstr(t->out, "STAT bytes ");
+	ck_assert_ptr_nonnull(at);
+	bytes = strtoul(at + strlen("STAT bytes "), NULL, 10);
+	ck_assert_uint_gt(bytes, 0);
+	snprintf(line, sizeof(line), "current_bytes %lu", bytes);
+	has(text, line);
+	has(text, "slab_current_items{slab=\"1\"} 1");
+	has(text, "slab_current_items{slab=\"2\"} 2");
+	ck_assert_ptr_null(strstr(text, "slab=\"3\""));
+	free(text);
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(switches_are_numbers)
 {
 	struct talk *t = talk_new(NULL);
@@ -137,6 +165,7 @@ metrics_suite(void)
 
 	tcase_add_test(t, lines_are_samples_of_their_family);
 	tcase_add_test(t, numbers_are_those_of_the_stats);
+	tcase_add_test(t, names_and_classes_are_told_apart);
 	tcase_add_test(t, switches_are_numbers);
 	suite_add_tcase(s, t);
 	return s;

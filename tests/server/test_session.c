@@ -161,6 +161,29 @@ START_TEST(a_bad_large_chunk_leaves_the_old_value)
 }
 END_TEST
 
+/* Far more than there is, if it were kept. */
+START_TEST(bad_large_chunks_hold_no_memory)
+{
+	enum { SIZE = 500000, TIMES = 60 };
+	struct talk *t = talk_new("-m 8 -M");
+	char *text = malloc(SIZE + 64);
+	size_t n = (size_t)sprintf(text, "set k 0 0 %d\r\n", SIZE);
+
+	memset(text + n, 'x', SIZE);
+	memcpy(text + n + SIZE, "zz", 3);
+	for (unsigned i = 0; i < TIMES; i++) {
+		t->nout = 0;
+		talk_send(t, text, n + SIZE + 2);
+		ck_assert_str_eq(t->out, "CLIENT_ERROR bad data chunk\r\n");
+	}
+	memcpy(text + n + SIZE, "\r\n", 3);
+	talk_expect(t, text, "STORED\r\n");
+	cache_check(t->server.cache);
+	free(text);
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(too_large_swallows_then_answers)
 {
 	struct talk *t = talk_new("-I 16k");
@@ -359,6 +382,7 @@ session_suite(void)
 	tcase_add_test(tc, who_creates_an_item_has_read_it);
 	tcase_add_test(tc, large_values);
 	tcase_add_test(tc, a_bad_large_chunk_leaves_the_old_value);
+	tcase_add_test(tc, bad_large_chunks_hold_no_memory);
 	tcase_add_test(tc, too_large_swallows_then_answers);
 	tcase_add_test(tc, a_session_that_ends_in_the_middle);
 	tcase_add_test(tc, many_replies_in_one_go);
