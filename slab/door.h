@@ -59,6 +59,7 @@ struct cache {
 	} drain; /* under moving; class_id may be looked at without */
 	/* of level.c: how old the classes' tails are; evictions */
 	_Atomic uint32_t ages[CACHE_CLASSES], turns[CACHE_CLASSES];
+	_Atomic unsigned idle; /* a class with free pages' worth, or 0 */
 	uint32_t roots[CACHE_CLASSES]; /* of chunk sizes; fixed */
 
 	/* of cache_upkeep(), one thread at a time */

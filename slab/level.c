@@ -11,6 +11,7 @@ enum {
 
 	LAST_PAGE = 4, /* a class that has no other is so much poorer */
 	TURN = 16, /* evictions of a class between two looks around */
+	IDLE_PAGES = 4, /* free ones' worth: nobody is to be evicted for them */
 
 	/*
 	 * A class takes a page once it has evicted so many pages' worth since
@@ -29,14 +30,20 @@ enum {
 	PATIENCE_HUGE = 1,
 };
 
-/* Has it as many free chunks as make a page? */
+/* Has it as many free chunks as make so many pages? */
 static bool
-has_spare(const struct cache *c, unsigned class_id)
+has_free(const struct cache *c, unsigned class_id, unsigned pages)
 {
 	const struct slab_class *k = &c->slab.classes[class_id];
 	uint64_t all = (uint64_t)k->pages * k->per_page, used = k->used;
 
-	return all >= used + k->per_page;
+	return all >= used + (uint64_t)k->per_page * pages;
+}
+
+static bool
+has_spare(const struct cache *c, unsigned class_id)
+{
+	return has_free(c, class_id, 1);
 }
 
 static uint32_t
@@ -178,6 +185,12 @@ level_due(struct cache *c, unsigned taker)
 	unsigned giver, patience = PATIENCE;
 	uint64_t by;
 
+	giver = atomic_load_explicit(&c->idle, memory_order_relaxed);
+	if (__builtin_expect(giver != 0, 0) && giver != taker) {
+		if (has_free(c, giver, IDLE_PAGES))
+			return giver;
+		atomic_store_explicit(&c->idle, 0, memory_order_relaxed);
+	}
 	atomic_store_explicit(turns, n, memory_order_relaxed);
 	if (n % TURN != 0 || c->policy.no_evictions)
 		return 0;
@@ -188,6 +201,10 @@ level_due(struct cache *c, unsigned taker)
 	giver = level_giver(c, taker, NULL);
 	if (giver == 0 || (by = gap(c, giver, taker)) < GAP_LEAST)
 		return 0;
+	if (has_free(c, giver, IDLE_PAGES)) {
+		atomic_store_explicit(&c->idle, giver, memory_order_relaxed);
+		return giver;
+	}
 	if (by >= GAP_LARGE)
 		patience = by >= GAP_HUGE ? PATIENCE_HUGE : PATIENCE_LARGE;
 	if (n < c->slab.classes[taker].per_page * patience)

@@ -75,6 +75,32 @@ START_TEST(pages_follow_a_shift)
 }
 END_TEST
 
+/* Half of a class is free, in the midst of all its pages: that is room enough,
+ * and nobody else has to go for what comes. */
+START_TEST(what_is_idle_is_taken_first)
+{
+	uint64_t before;
+	unsigned n = 0;
+
+	while (stats().sum.evicted == 0)
+		ask(n++, 900);
+	before = stats().sum.evicted;
+	for (unsigned i = 0; i < n; i += 2) {
+		char name[16];
+		struct cache_key k;
+
+		snprintf(name, sizeof(name), "key%u", i);
+		k = key(name);
+		cache_delete(c, &w, &k, &(struct cache_drop){ 0 }, NULL);
+	}
+	/* 3.9 MB are free; these are 3.2 */
+	for (unsigned i = 0; i < 1600; i++)
+		ask(100000 + i, 2000);
+	ck_assert_uint_le(stats().sum.evicted, before + 32);
+	ck_assert_uint_gt(stats().items_moved, 1000);
+}
+END_TEST
+
 START_TEST(nothing_moves_between_equals)
 {
 	uint64_t before;
@@ -170,6 +196,7 @@ level_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, close_cache);
 	tcase_add_test(t, pages_follow_a_shift);
+	tcase_add_test(t, what_is_idle_is_taken_first);
 	tcase_add_test(t, nothing_moves_between_equals);
 	tcase_add_test(t, upkeep_ends_what_was_begun);
 	tcase_add_test(t, a_step_is_bounded);
