@@ -181,7 +181,7 @@ endif
 # ----------------------------------------------------------------- targets
 .PHONY: deb deb-check all run check unit units replays asan tsan lint format \
 	format-check fuzz fuzz-targets soak siege bench benches install \
-	uninstall clean help libs FORCE
+	uninstall memcached-tests clean help libs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
@@ -312,6 +312,11 @@ deb: # build/slabd_*.deb, for Debian (DEB_VERSION=...)
 deb-check: deb # install, upgrade, remove it in a new Debian (as root)
 	$(call need,$(DEB_PACKAGES) debootstrap,$@)
 	@sh tests/deb.sh
+
+memcached-tests: # memcached's own scripts against slabd (MEMCACHED_SOURCE=dir)
+	$(call need,$(CHECK_PACKAGES),$@)
+	@$(MAKE) all
+	@sh tests/memcached.sh $(B)/slabd $(NAMES)
 
 clean: # remove build/
 	rm -rf build

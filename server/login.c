@@ -14,6 +14,7 @@ enum {
 	TOKEN_MAX = 16384, /* of the value that carries name and password */
 	LINE_LEAST = 6,	   /* memcached closes at shorter ones */
 	SET_WORDS = 5,
+	MECHANISM_MAX = 32,
 };
 
 enum state { OUT, BUSY, IN };
@@ -502,6 +503,11 @@ login_sasl(struct login *l, struct host *h, const struct request *req)
 	assert(l->state != BUSY);
 	if (req->op == OP_SASL_LIST) {
 		answer_text(h, req, STATUS_TEXT, names, strlen(names));
+		return LOGIN_DONE;
+	}
+	/* As memcached: no attempt, and whoever is in stays in. */
+	if (req->nkey > MECHANISM_MAX) {
+		answer_status(h, req, STATUS_BAD_MECHANISM);
 		return LOGIN_DONE;
 	}
 	mechanism = auth_mechanism(l->auth, req->key, req->nkey);

@@ -182,6 +182,7 @@ END_TEST
 START_TEST(bad_plain)
 {
 	struct site s;
+	uint64_t errors;
 
 	site_open(&s, site_line("foo", "bar", ""), "");
 	ck_assert_int_eq(PLAIN(s.t, "foo"), 0x20);
@@ -205,6 +206,11 @@ START_TEST(bad_plain)
 	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "PLAIN", "\0foo\0bar",
 	    8), 0x20);
 	ck_assert_int_eq(site_sasl(s.t, OP_NEXT, "SCRAM-SHA-256", "", 0), 0x20);
+	/* a name that nobody has is no attempt (t/binary-sasl.t) */
+	errors = s.t->host->counters.auth_errors;
+	ck_assert_int_eq(site_sasl(s.t, OP_AUTH,
+	    "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "", 0), 4);
+	ck_assert_uint_eq(s.t->host->counters.auth_errors, errors);
 	ck_assert_int_eq(s.t->verdict, SESSION_MORE);
 	ck_assert_int_eq(PLAIN(s.t, "\0foo\0bar"), 0);
 	site_close(&s);
