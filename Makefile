@@ -238,6 +238,7 @@ fuzz: # each fuzz target for T seconds (T=30)
 		mkdir -p build/fuzz/corpus/$$f; \
 		old=; [ ! -d tests/fuzz/corpus/$$f ] || old=tests/fuzz/corpus/$$f; \
 		echo "fuzz $$f, $(T) s"; \
+		ASAN_OPTIONS=quarantine_size_mb=4 \
 		build/fuzz/fuzz-$$f -max_total_time=$(T) -verbosity=0 \
 			-artifact_prefix=build/fuzz/$$f- \
 			build/fuzz/corpus/$$f $$old >build/fuzz/$$f.log 2>&1 || \
