@@ -40,17 +40,19 @@ struct conn {
 	struct session session;
 	char *left;	/* input not yet served, nleft bytes */
 	uint32_t nleft;
-	uint32_t last_request; /* server seconds */
+	union {
+		uint32_t last_request; /* server seconds; until it ends */
+		uint32_t unsent;       /* then: at the last look */
+	};
 	struct output *blocked; /* replies that the socket did not take */
 	struct attempt *attempt; /* WAITING: for what becomes of it */
 	int fd;
-	uint8_t polled_for; /* POLLER_READ, POLLER_WRITE, or not polled */
-	uint8_t phase; /* enum phase; one writer: enter() */
-	bool close_when_sent; /* quit, or refused */
-	bool draining;	      /* the server ends */
-	uint8_t last_reads;   /* since then */
-	uint8_t stalled;
-	uint32_t unsent; /* at the last look */
+	uint8_t polled_for : 4; /* POLLER_READ, POLLER_WRITE, or not polled */
+	uint8_t phase : 4; /* enum phase; one writer: enter() */
+	bool close_when_sent : 1; /* quit, or refused */
+	bool draining : 1;	  /* the server ends */
+	uint8_t last_reads;	  /* since then */
+	uint8_t stalled;	  /* calls of conns_leave() */
 };
 
 static void on_ready(struct polled *);
@@ -504,6 +506,7 @@ static void
 finish(struct conn *c)
 {
 	bool dry = false;
+	uint32_t n;
 
 	while (c->phase == CONN_READING && !dry &&
 	    c->last_reads < LAST_READS) {
@@ -512,8 +515,8 @@ finish(struct conn *c)
 	}
 	if (c->phase != CONN_READING)
 		return;
-	c->unsent = count_unsent(c);
-	if (dry && c->unsent == 0) {
+	n = count_unsent(c);
+	if (dry && n == 0) {
 		conn_close(c, "shutdown");
 		return;
 	}
@@ -522,6 +525,7 @@ finish(struct conn *c)
 	c->stalled = 0;
 	enter(c, CONN_LEAVING);
 	show(c, CONN_CLOSING);
+	c->unsent = n;
 	listen_for(c, POLLER_READ);
 }
 
