@@ -16,7 +16,10 @@
 #include "server/login.h"
 #include "server/watch.h"
 
-enum { TURN = 1 << 20 }; /* bytes written before others have their turn */
+enum {
+	TURN = 1 << 20,	   /* bytes written before others have their turn */
+	LARGE_HEAD = 4096, /* more than the head of any large set */
+};
 
 /* When the server ends. */
 enum {
@@ -47,12 +50,23 @@ struct conn {
 	struct output *blocked; /* replies that the socket did not take */
 	struct attempt *attempt; /* WAITING: for what becomes of it */
 	int fd;
+<<<<<<< Updated upstream
 	uint8_t polled_for : 4; /* POLLER_READ, POLLER_WRITE, or not polled */
 	uint8_t phase : 4; /* enum phase; one writer: enter() */
 	bool close_when_sent : 1; /* quit, or refused */
 	bool draining : 1;	  /* the server ends */
 	uint8_t last_reads;	  /* since then */
 	uint8_t stalled;	  /* calls of conns_leave() */
+=======
+	uint8_t polled_for; /* POLLER_READ, POLLER_WRITE, or not polled */
+	uint8_t phase; /* enum phase; one writer: enter() */
+	bool close_when_sent; /* quit, or refused */
+	bool large;	      /* a value that came last did not fit in a read */
+	bool draining;	      /* the server ends */
+	uint8_t last_reads;   /* since then */
+	uint8_t stalled;
+	uint32_t unsent; /* at the last look */
+>>>>>>> Stashed changes
 };
 
 static void on_ready(struct polled *);
@@ -424,6 +438,18 @@ serve(struct conn *c, char *in, size_t n)
 	}
 }
 
+/*
+ * What comes behind a large value most often is another one.  Little more than
+ * its head is read then, so that the value goes straight to its item.
+ */
+static size_t
+read_ahead(const struct conn *c)
+{
+	size_t room = CONN_INPUT - c->nleft;
+
+	return c->large && room > LARGE_HEAD ? LARGE_HEAD : room;
+}
+
 /* The left-over input in front, then what the socket holds. */
 static ssize_t
 read_input(struct conn *c, char *input, size_t *have)
@@ -432,7 +458,7 @@ read_input(struct conn *c, char *input, size_t *have)
 
 	if (c->nleft > 0)
 		memcpy(input, c->left, c->nleft);
-	got = receive(c->fd, input + c->nleft, CONN_INPUT - c->nleft);
+	got = receive(c->fd, input + c->nleft, read_ahead(c));
 	if (got > 0)
 		*have = c->nleft + (size_t)got;
 	return got;
@@ -451,7 +477,7 @@ read_value(struct conn *c, char *input, size_t *have)
 	assert(c->nleft == 0);
 	for (unsigned i = 0; i < n; i++)
 		room += iov[i].iov_len;
-	iov[n++] = (struct iovec){ input, CONN_INPUT };
+	iov[n++] = (struct iovec){ input, read_ahead(c) };
 	got = readv(c->fd, iov, (int)n);
 	if (got <= 0)
 		return got;
@@ -467,11 +493,12 @@ on_readable(struct conn *c)
 {
 	struct host *h = c->all->host;
 	char *input = c->all->input;
+	bool sinks = session_sinks(&c->session);
 	size_t have = 0;
 	ssize_t got;
 
 	c->last_request = c->all->host->caller.now;
-	got = session_sinks(&c->session) ? read_value(c, input, &have) :
+	got = sinks ? read_value(c, input, &have) :
 	    read_input(c, input, &have);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
@@ -483,8 +510,10 @@ on_readable(struct conn *c)
 	drop_left(c);
 	if (have == CONN_INPUT)
 		count_up(&h->counters.conn_yields, 1);
-	if (serve(c, input, have))
+	if (serve(c, input, have)) {
+		c->large = sinks || session_sinks(&c->session);
 		show(c, shown_state(c));
+	}
 	return true;
 }
 

@@ -1,9 +1,11 @@
-"""Operators' commands at full load: dumps, watchers, a smaller memory."""
+"""At full load: dumps, watchers, a smaller memory; values of all sizes."""
 import collections
+import random
 import re
 import select
 import subprocess
 import sys
+import threading
 import time
 import unittest
 import urllib.parse
@@ -206,6 +208,52 @@ class Watchers(harness.Case):
 
 
 @unittest.skipIf(harness.SANITIZED, "sanitizers keep what is freed")
+class Sizes(harness.Case):
+    """How much is read at once depends on what came before."""
+    ARGS = ["-t", "1", "-m", "256"]
+    SIZES = (0, 10, 4000, 4096, 5000, 60000, 65500, 65536, 70000, 131072,
+             300000)
+    PIECES = (1, 3, 100, 4096, 5000, 65536, 200000, 1000000)
+
+    def talk(self, r):
+        """Sets and gets of a few keys; and what has to be answered."""
+        values, asked, answered = {}, b"", b""
+        for _ in range(40):
+            key = b"k%d" % r.randrange(5)
+            if r.random() < 0.5:
+                v = values[key] = r.randbytes(r.choice(self.SIZES))
+                asked += b"set %s 0 0 %d\r\n%s\r\n" % (key, len(v), v)
+                answered += b"STORED\r\n"
+                continue
+            asked += b"get %s\r\n" % key
+            if key in values:
+                answered += b"VALUE %s 0 %d\r\n%s\r\n" % (
+                    key, len(values[key]), values[key])
+            answered += b"END\r\n"
+        return asked, answered
+
+    def test_small_and_large_in_turn(self):
+        for seed in range(10):
+            r = random.Random(seed)
+            asked, answered = self.talk(r)
+            c = self.connect()
+            self.assertEqual(c.ask(b"flush_all\r\n"), b"OK\r\n")
+
+            def send():
+                at = 0
+                while at < len(asked):
+                    n = r.choice(self.PIECES)
+                    c.send(asked[at:at + n])
+                    at += n
+
+            sender = threading.Thread(target=send, daemon=True)
+            sender.start()
+            got = c.read(len(answered))
+            sender.join(harness.BOUND)
+            self.assertTrue(got == answered, "seed %d" % seed)
+            c.close()
+
+
 class Memlimit(harness.Solo):
     def test_down_gives_back_and_up_takes(self):
         s = self.start(["-m", "256"])
