@@ -3,6 +3,7 @@ t/binary.t, t/binary-sasl.t), written anew: each reply's header is checked as
 they check it."""
 import os
 import random
+import signal
 import struct
 import threading
 import unittest
@@ -347,6 +348,71 @@ class Binary(harness.Case):
                 r = Reply(c)
                 self.valid(r, data[1], EINVAL)
                 self.assertTrue(c.is_closed())
+
+
+@harness.slabd_only()
+class Old(harness.Solo):
+    """testapp.c's old bugs of memcached, by their numbers."""
+
+    def test_issue_44(self):
+        """A daemon outlives SIGHUP."""
+        s = harness.Server(["-d", "-P", "{DIR}/pid"], wait=False)
+        self.addCleanup(s.stop)
+        s.start()
+        self.assertEqual(s.wait(), 0)   # the parent; it serves then
+        with open(s.path("pid")) as f:
+            pid = int(f.read())
+        try:
+            os.kill(pid, signal.SIGHUP)
+            with s.connect() as c:
+                c.send(request(NOOP))
+                self.assertEqual(Reply(c).status, OK)
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        harness.until(lambda: not os.path.exists(s.path("pid")), "it ends")
+
+    def test_issue_92(self):
+        with self.start().connect() as c:
+            self.assertEqual(c.ask(b"stats cachedump 1 0 0\r\n"), b"END\r\n")
+            self.assertEqual(c.ask(b"stats cachedump 200 0 0\r\n")[:12],
+                             b"CLIENT_ERROR")
+
+    def test_issue_101(self):
+        """Who asks and asks and never reads keeps nobody else waiting."""
+        s = self.start(["-t", "1"])
+        deaf = [s.connect() for _ in range(2)]
+        for c in deaf:
+            self.addCleanup(c.close)
+            c.sock.setblocking(False)
+            try:
+                while True:
+                    c.sock.send(b"stats\r\n" * 5)
+            except BlockingIOError:
+                pass
+        with s.connect() as c:
+            c.send(request(NOOP))
+            self.assertEqual(Reply(c).status, OK)
+
+    def test_issue_102(self):
+        """Long lines: of gets they are served, of nothing they are not."""
+        s = self.start()
+        for text in b" " * 4095, b" " * 101 + b"gets foo" + b" " * 3987:
+            with s.connect() as c:
+                c.send(text)
+                self.assertTrue(c.is_closed())
+        keys = b"".join(b"%010u " % i for i in range(5, 4000, 11))
+        with s.connect() as c:
+            for word in b"gets ", b"get  ":
+                c.send(word + keys)
+                self.assertTrue(c.is_silent(0.01))
+                self.assertEqual(c.ask(b"\r\n"), b"END\r\n")
+
+    def test_shutdown(self):
+        s = self.start(["-A"])
+        with s.connect() as c:
+            c.send(b"shutdown\r\n")
+            self.assertTrue(c.is_closed())
+        self.assertEqual(s.wait(), 0)
 
 
 @unittest.skipIf(harness.ORACLE, "Debian's has no MEMCACHED_SASL_PWDB")
