@@ -50,23 +50,13 @@ struct conn {
 	struct output *blocked; /* replies that the socket did not take */
 	struct attempt *attempt; /* WAITING: for what becomes of it */
 	int fd;
-<<<<<<< Updated upstream
 	uint8_t polled_for : 4; /* POLLER_READ, POLLER_WRITE, or not polled */
 	uint8_t phase : 4; /* enum phase; one writer: enter() */
 	bool close_when_sent : 1; /* quit, or refused */
+	bool large : 1; /* the last value did not fit in a read */
 	bool draining : 1;	  /* the server ends */
 	uint8_t last_reads;	  /* since then */
 	uint8_t stalled;	  /* calls of conns_leave() */
-=======
-	uint8_t polled_for; /* POLLER_READ, POLLER_WRITE, or not polled */
-	uint8_t phase; /* enum phase; one writer: enter() */
-	bool close_when_sent; /* quit, or refused */
-	bool large;	      /* a value that came last did not fit in a read */
-	bool draining;	      /* the server ends */
-	uint8_t last_reads;   /* since then */
-	uint8_t stalled;
-	uint32_t unsent; /* at the last look */
->>>>>>> Stashed changes
 };
 
 static void on_ready(struct polled *);
