@@ -342,6 +342,127 @@ stress(uint32_t keys, struct cache_config config)
 	close_cache();
 }
 
+/* ------------------------------------------------------------ full load */
+
+/* Of all sizes, in a cache that is full: each is stored, whatever happens to
+ * the pages meanwhile. */
+static void *
+store_any(void *arg)
+{
+	static const uint32_t sizes[] = { 1, 60, 300, 900, 3000, 5000, 20000,
+		70000, 150000 };
+	const unsigned n = sizeof(sizes) / sizeof(*sizes);
+	struct worker *k = arg;
+	char bytes[32];
+
+	for (unsigned i = 0; i < k->operations; i++) {
+		uint32_t key = below(k, k->keys);
+		uint32_t size = sizes[below(k, below(k, n) + 1)];
+		struct cache_key ck = key_of(key, bytes);
+		struct cache_put put = { .value = k->room, .nvalue = size,
+			.deadline = below(k, 4) == 0 ? k->caller.now + 2 : 0 };
+
+		memset(k->room, mark_of(key), size);
+		k->caller.now = atomic_load(&clock_now);
+		if (cache_store(c, &k->caller, &ck, &put, NULL) !=
+		    CACHE_STORED)
+			fault(k, "an item found no room");
+		read_short(k, below(k, k->keys));
+	}
+	atomic_fetch_sub(&running, 1);
+	return NULL;
+}
+
+/* Limits up and down, pages by hand, flushes and dumps without end. */
+static void *
+move_all(void *arg)
+{
+	static const size_t limits[] = { 4 * MB, 6 * MB, 8 * MB, 16 * MB };
+	static struct cache_listed list[CACHE_WALK_LEAST];
+	struct worker *k = arg;
+	uint64_t place = 0;
+
+	for (unsigned i = 0; atomic_load(&running) > 0; i++) {
+		unsigned shard = 0;
+
+		k->caller.now = atomic_load(&clock_now);
+		cache_walk(c, k->caller.now, &place, list, CACHE_WALK_LEAST);
+		place = place == UINT64_MAX ? 0 : place;
+		cache_reassign(c, &k->caller, below(k, 2) ? 0 : below(k, 64),
+		    below(k, 64));
+		if (i % 16 == 0)
+			cache_set_limit(c, limits[below(k, 4)]);
+		if (i % 64 == 0)
+			while (!cache_flush_step(c, &k->caller, &shard))
+				;
+		if (i % 256 == 0)
+			atomic_fetch_add(&clock_now, 1);
+	}
+	return NULL;
+}
+
+static void *
+provide(void *arg)
+{
+	(void)arg;
+	cache_provide(c);
+	return NULL;
+}
+
+/* What a dump shows is what is counted. */
+static void
+check_counts(void)
+{
+	static struct cache_listed list[CACHE_WALK_LEAST];
+	uint64_t place = 0, items = 0;
+	struct cache_stats st;
+
+	w.now = atomic_load(&clock_now) + 10;
+	while (cache_upkeep(c, w.now))
+		;
+	for (unsigned i = 0; i < 1000; i++)
+		cache_upkeep(c, w.now);
+	while (place != UINT64_MAX)
+		items += cache_walk(c, w.now, &place, list, CACHE_WALK_LEAST);
+	cache_stats(c, w.now, &st);
+	ck_assert_uint_eq(items, st.items);
+	ck_assert_uint_le(st.pages_total * st.page_size, st.limit);
+}
+
+START_TEST(all_is_stored_while_pages_move)
+{
+	struct worker *k = calloc(WORKERS, sizeof(*k));
+	pthread_t upkeep, provider;
+
+	open_with(&(struct cache_config){ .memory_limit = 8 * MB });
+	atomic_store(&clock_now, 100);
+	atomic_store(&running, WORKERS - 1);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		k[i].state = i + 1;
+		k[i].keys = 5000;
+		k[i].operations = OPERATIONS / 2;
+		k[i].caller = (struct cache_caller){ .now = 100,
+			.tally = &k[i].tally, .reader = cache_join(c) };
+		ck_assert_int_eq(pthread_create(&k[i].thread, NULL,
+		    i > 0 ? store_any : move_all, &k[i]), 0);
+	}
+	ck_assert_int_eq(pthread_create(&upkeep, NULL, keep_up, NULL), 0);
+	ck_assert_int_eq(pthread_create(&provider, NULL, provide, NULL), 0);
+	for (unsigned i = 0; i < WORKERS; i++)
+		pthread_join(k[i].thread, NULL);
+	pthread_join(upkeep, NULL);
+	cache_provide_end(c);
+	pthread_join(provider, NULL);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		ck_assert_msg(k[i].fault == NULL, "%s", k[i].fault);
+		cache_leave(c, &k[i].caller.reader);
+	}
+	free(k);
+	check_counts();
+	close_cache();
+}
+END_TEST
+
 START_TEST(few_keys)
 {
 	stress(FEW_KEYS, (struct cache_config){ .memory_limit = 8 * MB });
@@ -379,6 +500,7 @@ stress_suite(void)
 	tcase_add_test(t, many_keys);
 	tcase_add_test(t, one_shard);
 	tcase_add_test(t, without_evictions);
+	tcase_add_test(t, all_is_stored_while_pages_move);
 	suite_add_tcase(s, t);
 	return s;
 }
