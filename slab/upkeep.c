@@ -86,7 +86,7 @@ balance(struct cache *c, uint32_t now)
 	}
 	if (r->at == c->nshards)
 		end_round(c, now);
-	return left == 0 || (c->busy && r->at != 0);
+	return c->busy && (left == 0 || r->at != 0);
 }
 
 /* ------------------------------------------------------------ pages */
