@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/hasher.h"
+#include "server/throttle.h"
 #include "tests/server/site.h"
 
 enum { GUESSERS = 8, HOME = 11, AWAY = 1000, BOUND_MS = 60000 };
@@ -35,8 +36,9 @@ attempt_of(struct auth *auth, uint64_t peer, const char *name)
 	return attempt_new(auth, peer, name, strlen(name), "pw", 2);
 }
 
+/* Guessers' addresses are so far apart. */
 static void
-ask_all(struct auth *auth, struct verdicts *v)
+ask_all(struct auth *auth, unsigned apart, struct verdicts *v)
 {
 	struct hasher h;
 	uv_loop_t loop;
@@ -45,8 +47,8 @@ ask_all(struct auth *auth, struct verdicts *v)
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	ck_assert_int_eq(hasher_init(&h, &loop), 0);
 	for (unsigned i = 0; i < GUESSERS; i++)
-		hasher_submit(&h, attempt_of(auth, AWAY + i, "nobody"),
-		    on_verdict, v);
+		hasher_submit(&h, attempt_of(auth, AWAY + i * apart,
+		    "nobody"), on_verdict, v);
 	hasher_submit(&h, attempt_of(auth, HOME, "joe"), on_verdict, v);
 	/* The hasher's own timer holds no loop. */
 	uv_timer_init(&loop, &bound);
@@ -66,7 +68,7 @@ START_TEST(first_come_first_served)
 	struct site s;
 
 	site_open(&s, site_line("joe", "pw", ""), "");
-	ask_all(s.t->server.auth, &v);
+	ask_all(s.t->server.auth, 1, &v);
 	for (unsigned i = 0; i < GUESSERS; i++)
 		ck_assert(!v.good[i]);
 	ck_assert(v.good[GUESSERS]);
@@ -81,10 +83,28 @@ START_TEST(who_has_been_here_goes_first)
 
 	site_open(&s, site_line("joe", "pw", ""), "");
 	auth_succeeded(s.t->server.auth, HOME, "joe", 3);
-	ask_all(s.t->server.auth, &v);
+	ask_all(s.t->server.auth, 1, &v);
 	ck_assert(v.good[0]);
 	for (unsigned i = 1; i <= GUESSERS; i++)
 		ck_assert(!v.good[i]);
+	site_close(&s);
+}
+END_TEST
+
+/* Nothing else happens meanwhile that would remind the hasher of them. */
+START_TEST(who_guesses_waits_and_has_an_answer)
+{
+	struct verdicts v = { 0 };
+	unsigned good = 0;
+	struct site s;
+
+	site_open(&s, site_line("joe", "pw", ""), "");
+	for (unsigned i = 0; i < THROTTLE_FREE; i++)
+		auth_failed(s.t->server.auth, AWAY, "nobody", 6);
+	ask_all(s.t->server.auth, 0, &v);
+	for (unsigned i = 0; i <= GUESSERS; i++)
+		good += v.good[i];
+	ck_assert_uint_eq(good, 1);
 	site_close(&s);
 }
 END_TEST
@@ -97,6 +117,8 @@ hasher_suite(void)
 
 	tcase_add_test(t, first_come_first_served);
 	tcase_add_test(t, who_has_been_here_goes_first);
+	tcase_add_test(t, who_guesses_waits_and_has_an_answer);
+	tcase_set_timeout(t, BOUND_MS / 1000 * 2);
 	suite_add_tcase(s, t);
 	return s;
 }
