@@ -31,7 +31,8 @@ RUN_PACKAGES   := gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
 	libmicrohttpd-dev pkg-config
 CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
 	libsasl2-modules \
-	python3-pymemcache python3-pylibmc php-cli php-memcached perl \
+	python3-pymemcache python3-pytest python3-pylibmc \
+	php-cli php-memcached perl \
 	libcache-memcached-fast-perl libcache-memcached-perl \
 	munin-plugins-extra collectd-core netcat-openbsd telnet \
 	python3-django libyaml-0-2 libpcre2-8-0 libssl3

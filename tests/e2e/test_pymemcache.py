@@ -1,4 +1,10 @@
-"""pymemcache: text protocol, the calls that applications make."""
+"""pymemcache: the calls that applications make, and the client's own tests."""
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
 import unittest
 
 import harness
@@ -154,3 +160,26 @@ class Pymemcache(harness.Case):
             self.assertFalse(t.is_alive())
         pool.close()
         self.assertEqual(wrong, [])
+
+
+@unittest.skipIf(Client is None, "python3-pymemcache")
+@unittest.skipUnless(importlib.util.find_spec("pytest"), "python3-pytest")
+class OwnTests(harness.Case):
+    """What pymemcache's authors run against a memcached; Debian ships it."""
+
+    def test_integration(self):
+        spec = importlib.util.find_spec("pymemcache")
+        path = pathlib.Path(spec.origin).parent / "test" / \
+            "test_integration.py"
+        p = subprocess.run(
+            [sys.executable, "-m", "pytest", str(path), "-q",
+             "-p", "no:cacheprovider", "-k", "not test_tls",
+             "--server=127.0.0.1", "--port=%d" % self.server.port],
+            cwd=self.server.dir, stdin=subprocess.DEVNULL,
+            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+        text = p.stdout.decode("utf-8", "replace")
+        self.assertEqual(p.returncode, 0, text)
+        passed = re.search(r"(\d+) passed", text)
+        self.assertGreaterEqual(int(passed.group(1)), 46, text)
+        self.works()
