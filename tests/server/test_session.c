@@ -259,13 +259,21 @@ START_TEST(turns_end)
 	char all[sizeof(text) * 100] = "";
 	size_t used;
 
-	for (unsigned i = 0; i < 50; i++)
+	for (unsigned i = 0; i < 99; i++)
 		strcat(all, text);
 	ck_assert_int_eq(session_run(&t->session, t->host, all, strlen(all),
 	    &used), SESSION_FULL);
 	ck_assert_uint_eq(used, 3 * strlen("get a\r\n"));
 	output_clear(t->host->out, t->server.cache);
 	talk_expect(t, "get a\r\n", "END\r\n");
+	talk_free(&t);
+	/* More than a batch; the last one is finished. */
+	t = talk_new("-R 70");
+	ck_assert_int_eq(session_run(&t->session, t->host, all, strlen(all),
+	    &used), SESSION_FULL);
+	ck_assert_uint_ge(used, 70 * strlen("get a\r\n"));
+	ck_assert_uint_lt(used, (70 + HOST_BATCH) * strlen("get a\r\n"));
+	output_clear(t->host->out, t->server.cache);
 	talk_free(&t);
 }
 END_TEST

@@ -335,6 +335,32 @@ START_TEST(details_of_prefixes)
 }
 END_TEST
 
+/* Each byte of theirs takes three of the answer. */
+START_TEST(prefixes_of_odd_bytes)
+{
+	enum { PREFIXES = 20, BYTES = 200 };
+	struct talk *t = talk_new(NULL);
+	char line[BYTES + 16], want[3 * BYTES + 1];
+
+	talk_expect(t, "stats detail on\r\n", "OK\r\n");
+	for (unsigned i = 0; i < PREFIXES; i++) {
+		memcpy(line, "get ", 4);
+		memset(line + 4, 0x7f, BYTES);
+		line[4] = (char)('a' + i);
+		memcpy(line + 4 + BYTES, ":a\r\n", 5);
+		ask(t, line);
+	}
+	for (unsigned i = 0; i < BYTES; i++)
+		memcpy(want + 3 * i, "%7F", 4);
+	ask(t, "stats detail dump\r\n");
+	ck_assert_uint_eq(count(t->out, "PREFIX "), PREFIXES);
+	ck_assert_uint_eq(count(t->out, want + 3), PREFIXES);
+	ck_assert_uint_eq(count(t->out, " get 1 hit 0 set 0 del 0\r\n"),
+	    PREFIXES);
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(prefixes_are_bounded)
 {
 	struct detail *d = detail_new(':');
@@ -416,6 +442,7 @@ stats_suite(void)
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, unknown_groups_and_extra_words);
 	tcase_add_test(tc, details_of_prefixes);
+	tcase_add_test(tc, prefixes_of_odd_bytes);
 	tcase_add_test(tc, prefixes_are_bounded);
 	tcase_add_test(tc, dumping_forbidden);
 	tcase_add_test(tc, answers_keep_their_order);
