@@ -66,6 +66,7 @@ check_replies(const struct request *req)
 
 		/* lines that have no text belong to binary alone */
 		if (res.status == STATUS_AUTH_CONTINUE ||
+		    res.status == STATUS_BAD_MECHANISM ||
 		    (res.status == STATUS_FOUND && req->op != OP_MG &&
 		    req->op != OP_ME) || (req->op == OP_MN &&
 		    res.status != STATUS_OK) || res.status == STATUS_TOUCHED)
