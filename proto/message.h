@@ -117,7 +117,8 @@ enum op {
 	    "Invalid arguments")                                              \
 	X(BAD_EXPTIME, "CLIENT_ERROR invalid exptime argument", NULL, 0x04,   \
 	    "Invalid arguments")                                              \
-	X(BAD_MECHANISM, NULL, NULL, 0x04, "Invalid arguments")               \
+	X(BAD_MECHANISM, "CLIENT_ERROR invalid mechanism", NULL, 0x04,        \
+	    "Invalid arguments")                                              \
 	X(BAD_DELTA, "CLIENT_ERROR invalid numeric delta argument", NULL,     \
 	    0x04, "Invalid arguments")                                        \
 	X(BAD_FLAG, "CLIENT_ERROR invalid flag", NULL, 0x04, "")              \
