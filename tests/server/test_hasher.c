@@ -40,12 +40,16 @@ attempt_of(struct auth *auth, uint64_t peer, const char *name)
 static void
 ask_all(struct auth *auth, unsigned apart, struct verdicts *v)
 {
+	struct attempt *gone = attempt_of(auth, AWAY - 1, "nobody");
 	struct hasher h;
 	uv_loop_t loop;
 	uv_timer_t bound;
 
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	ck_assert_int_eq(hasher_init(&h, &loop), 0);
+	/* The first one's client leaves: nobody is told of it. */
+	hasher_submit(&h, gone, on_verdict, v);
+	hasher_forget(gone);
 	for (unsigned i = 0; i < GUESSERS; i++)
 		hasher_submit(&h, attempt_of(auth, AWAY + i * apart,
 		    "nobody"), on_verdict, v);
