@@ -127,14 +127,14 @@ print(struct run *r, const char *row)
 		slow += r->took[i] > 1e-3f;
 	}
 	qsort(r->took, r->calls, sizeof(*r->took), descending);
-	printf("%-38s %9zu calls  mean %8.2f us  99.99 %% %7.3f ms  "
-	    "longest %7.3f ms  %zu above 1 ms", row, r->calls,
+	printf("%-36s calls=%-8zu mean_us=%-7.2f p9999_ms=%-6.3f "
+	    "longest_ms=%-6.3f above_1_ms=%zu", row, r->calls,
 	    sum / (double)r->calls * 1e6, r->took[r->calls / 10000] * 1e3,
 	    r->took[0] * 1e3, slow);
 	if (r->amount > 0)
-		printf("  %.3f s/GB", sum / r->amount);
+		printf(" s_per_GB=%.3f", sum / r->amount);
 	if (r->refused > 0)
-		printf("  %lu REFUSED", r->refused);
+		printf(" refused=%lu", r->refused);
 	printf("\n");
 	fflush(stdout);
 	r->round = 0;

@@ -69,8 +69,8 @@ MEMORY = [
 ]
 
 
-PARTS = ["cpu", "workers", "special", "latency", "stalls", "engine",
-         "memory", "idle"]
+PARTS = ["cpu", "workers", "special", "latency", "stalls", "pauses",
+         "engine", "memory", "idle"]
 
 
 def say(text):
@@ -210,11 +210,23 @@ class Bench:
                           (server.switches() - before) / 10)
                 self.note("connection", which, per_connection(server))
 
-
     def stalls(self):
         if self.wanted("stalls"):
             say("stalls, with %d keys" % self.stall_keys)
             stalls.measure(self, NAMES, min(self.rounds, 2), self.stall_keys)
+
+    def pauses(self):
+        """The longest call of the cache, in the thread's own time."""
+        if not self.wanted("pauses"):
+            return
+        say("pauses")
+        p = subprocess.run([os.path.join(OUT, "pauses"), "--memory", "64"],
+                           stdout=subprocess.PIPE, check=True, text=True)
+        for line in p.stdout.splitlines():
+            name = line[:36].strip()
+            for word in line[36:].split():
+                field, number = word.split("=")
+                self.note("pauses " + field, name, float(number))
 
     def engine(self):
         """The engine alone, no sockets, by one thread and by two."""
@@ -376,6 +388,25 @@ class Table:
             else:
                 self.add(name, *cells)
 
+    def pauses(self):
+        rows = [n for r, n in self.b.values if r == "pauses longest_ms"]
+        if not rows:
+            return
+        self.head("The longest call of the cache, CPU time of the thread; "
+                  "each done three times alike, the shortest counts",
+                  "calls of a row of bench/pauses.c", "how many", "mean, us",
+                  "99.99 %, ms", "longest, ms", "above 1 ms", "budget, ms",
+                  "", "s/GB")
+        for row in rows:
+            def get(field, row=row):
+                return self.value("pauses " + field, row)
+            swept = self.b.values.get(("pauses s_per_GB", row))
+            self.add(row, "%.0f" % get("calls"), "%.2f" % get("mean_us"),
+                     "%.3f" % get("p9999_ms"), "%.3f" % get("longest_ms"),
+                     "%.0f" % get("above_1_ms"), "1",
+                     verdict(get("longest_ms"), 1),
+                     "%.3f" % median(swept) if swept else "")
+
     def engine(self):
         rows = [r for r, n in self.b.values
                 if r.startswith("engine ") and "gain" not in r and n == "1"]
@@ -448,6 +479,7 @@ class Table:
         self.cpu()
         self.latency()
         self.stalls()
+        self.pauses()
         self.engine()
         self.memory()
         self.idle()
@@ -462,7 +494,7 @@ def main():
                    help="measured, of each run (1.5)")
     p.add_argument("--only", action="append",
                    help="rows whose name has this; also memory, idle, "
-                   "latency, stalls, engine")
+                   "latency, stalls, pauses, engine")
     p.add_argument("--part", action="append",
                    choices=PARTS, help="only these parts")
     p.add_argument("--stall-keys", type=int, default=2000000,
@@ -480,7 +512,7 @@ def main():
         "cpu": bench.common,
         "workers": lambda: bench.common(2, "0,1", "0,1"),
         "special": bench.special, "latency": bench.latency,
-        "stalls": bench.stalls, "engine": bench.engine,
+        "stalls": bench.stalls, "pauses": bench.pauses, "engine": bench.engine,
         "memory": bench.memory, "idle": bench.idle,
     }
     failed = 0

@@ -9,7 +9,7 @@ enum {
 	PAGES_TRIED = 4, /* of one class, when some cannot be emptied */
 	PASSES = 2,	 /* over one page */
 	STEP = 128,	 /* chunks looked at by who needs only one */
-	SHRINK_WORK = 24576, /* of room_shrink(), see work_of() */
+	SHRINK_WORK = 16384, /* of room_shrink(), see work_of() */
 	VACATE_TRIES = 4,
 };
 

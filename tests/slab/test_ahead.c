@@ -92,11 +92,14 @@ END_TEST
 /* A worker that was quicker has what it touched itself. */
 START_TEST(what_is_in_use_is_left_alone)
 {
+	size_t changed = 0;
+
 	memset(a.base + 9 * MB, 0xa5, MB);
 	ahead_use(&a, 9 * MB + MB / 2);
 	steps(END_MB * MB);
 	for (size_t i = 0; i < MB; i++)
-		ck_assert(a.base[9 * MB + i] == (char)0xa5);
+		changed += a.base[9 * MB + i] != (char)0xa5;
+	ck_assert_uint_eq(changed, 0);
 	ck_assert_uint_ge(resident(), 3 * MB);
 	ck_assert_uint_le(a.ready, 14 * MB);
 }
