@@ -31,7 +31,9 @@ enum {
 	KEY_LEAST = 10,
 	VALUE_MOST = 1 << 20,
 	DECILES = 10,
-	DEAD_MS = 337,
+	DEAD_MS = 337,	/* between two looks at the dead ... */
+	DEAD_TURN_MS = 2, /* ... and where a second has just turned */
+	DEAD_TURN = 60,
 };
 
 struct record {
@@ -55,13 +57,15 @@ struct run {
 	double upkeep_ms; /* when it is due */
 	bool count_dead;
 	double dead_ms;	  /* when they are next counted */
-	double dead_most, dead_sum; /* shares of all items */
-	uint64_t dead_evicted;
+	double dead_most, dead_sum, dead_share; /* of all items */
+	uint64_t dead_evicted, dead_over; /* live ones; while dead were many */
 	unsigned dead_counts;
 	double upkeep_s, upkeep_longest; /* processor time */
 	uint64_t gets, hits, get_bytes, hit_bytes, failed;
 	uint64_t of_decile[DECILES], hits_of_decile[DECILES];
 };
+
+#define DEAD_MANY 0.02 /* of the items */
 
 static char value[VALUE_MOST];
 static const char PAD[] =
@@ -165,16 +169,22 @@ count_dead(struct run *r, double ms)
 
 	if (!r->count_dead || ms < r->dead_ms)
 		return;
-	r->dead_ms = ms + DEAD_MS;
+	r->dead_ms = ms +
+	    (fmod(ms, 1000) < DEAD_TURN ? DEAD_TURN_MS : DEAD_MS);
+	if (r->dead_ms > (floor(ms / 1000) + 1) * 1000)
+		r->dead_ms = (floor(ms / 1000) + 1) * 1000;
 	cache_stats(r->cache, r->caller.now, &s);
-	if (s.sum.evicted == r->dead_evicted)
+	if (r->dead_share > DEAD_MANY)
+		r->dead_over += s.sum.evicted - r->dead_evicted;
+	if (s.sum.evicted == 0)
 		return;
-	r->dead_evicted = s.sum.evicted;
 	while (place != UINT64_MAX)
 		live += cache_walk(r->cache, r->caller.now, &place, list, 1024);
 	share = (double)(s.items - live) / (double)s.items;
 	if (share > r->dead_most)
 		r->dead_most = share;
+	r->dead_share = share;
+	r->dead_evicted = s.sum.evicted;
 	r->dead_sum += share;
 	r->dead_counts++;
 }
@@ -340,10 +350,12 @@ report(struct run *r, const struct options *o, double before_mb)
 	if (o->classes)
 		show_classes(r);
 	if (o->dead)
-		printf("dead: most %.4f, mean %.4f of items;  upkeep %.3f s, "
+		printf("dead: most %.4f, mean %.4f of items;  %lu evicted "
+		       "while more than %.2f;  upkeep %.3f s, "
 		       "longest %.3f ms\n",
 		    r->dead_most,
 		    r->dead_counts ? r->dead_sum / r->dead_counts : 0,
+		    r->dead_over, DEAD_MANY,
 		    r->upkeep_s, r->upkeep_longest * 1000);
 	if (o->pressure)
 		show_pressure(r);

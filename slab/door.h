@@ -6,6 +6,7 @@
  *      flush upkeep provide walk count check cache    on all of them
  *      judge   may it be stored?      place   where a small item is written
  *      room    memory for an item, and who must go for it
+ *      sweep   the dead before the living
  *      tell    what the sample has to know
  *
  * Owns:    the parts of struct cache.
@@ -82,6 +83,12 @@ struct cache {
 	uint32_t stuck_at; /* second */
 	_Atomic uint32_t evicted_at; /* second in which it last saw some */
 	_Atomic uint64_t checked[CACHE_CLASSES]; /* items swept over */
+	/* of sweep.c: a round in which those help who would evict */
+	struct {
+		_Atomic uint32_t second, pages; /* begun in it */
+		_Atomic uint32_t found, looked; /* dead, and all, lately */
+		_Atomic uint64_t rest; /* page << 32 | chunk; 0 = none */
+	} help;
 
 	struct pressure pressure;
 };
@@ -374,12 +381,25 @@ void room_step(struct cache *, unsigned giver, unsigned taker, uint32_t now);
  * false: there is nothing to do, or nothing can be done now. */
 bool room_shrink(struct cache *, uint32_t now);
 
+/* ------------------------------------------------------------ sweep.c */
+
 /* A chunk as whoever walks a page sees it without a lock. */
 struct chunk_peek {
 	uint8_t state, shard;
 	uint32_t deadline; /* of an item; of a part: its owner */
 };
-struct chunk_peek room_peek(const struct cache *, handle);
+struct chunk_peek sweep_peek(const struct cache *, handle);
+
+/* Removes what is dead in the page, from chunk *at on, while *work lasts; *at
+ * is 0 at the page's end.  *looked counts up.  Returns how many were dead. */
+unsigned sweep_page(struct cache *, uint32_t page, uint32_t *at, uint32_t now,
+    int *work, uint64_t *looked);
+
+/* Before a live item is evicted: may there be dead ones to be found first?  If
+ * so, a bounded search for some, until the class has a free chunk.  No lock may
+ * be held. */
+bool sweep_helps(const struct cache *, uint32_t now);
+void sweep_help(struct cache *, unsigned class_id, uint32_t now);
 
 /* ------------------------------------------------------------ level.c */
 

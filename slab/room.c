@@ -13,23 +13,6 @@ enum {
 	VACATE_TRIES = 4,
 };
 
-/* ------------------------------------------------------------ peeking */
-
-/*
- * What a chunk says of itself to who holds no lock: a hint, perhaps of another
- * item, perhaps no chunk at all if the page changed its class meanwhile.  So
- * the sanitizers, which are right to object, must not look here.
- */
-__attribute__((noinline, no_sanitize("thread"),
-    no_sanitize("address"))) struct chunk_peek
-room_peek(const struct cache *c, handle h)
-{
-	const volatile unsigned char *at = slab_at(&c->slab, h);
-
-	return (struct chunk_peek){ at[0], at[1],
-		*(const volatile uint32_t *)(const volatile void *)(at + 4) };
-}
-
 /* ------------------------------------------------------------ emptying */
 
 static bool
@@ -167,7 +150,7 @@ static void
 clear_chunk(struct cache *c, unsigned class_id, handle h, uint32_t now)
 {
 	const struct arena *arena = &c->slab.arena;
-	struct chunk_peek peek = room_peek(c, h);
+	struct chunk_peek peek = sweep_peek(c, h);
 	unsigned state = peek.state & ITEM_STATE_MASK;
 	handle owner = state == ITEM_PART ? peek.deadline : h;
 	struct shard_place place;
@@ -412,6 +395,10 @@ room_make(struct cache *c, unsigned class_id, uint32_t now)
 
 	for (unsigned n = 0; n < ROUNDS && h == 0; n++) {
 		h = slab_alloc(&c->slab, class_id);
+		if (h == 0 && n == 0 && sweep_helps(c, now)) {
+			sweep_help(c, class_id, now);
+			h = slab_alloc(&c->slab, class_id);
+		}
 		if (h == 0)
 			h = evict_anywhere(c, class_id, now);
 		if (h == 0 && !room_steal(c, class_id, now))

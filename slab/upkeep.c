@@ -12,8 +12,6 @@ enum {
 	BALANCE_MOVES = 512, /* queue moves per call */
 	BALANCE_LOOKS = 1536, /* classes of shards looked at per call */
 	SWEEP_WORK = 32768,  /* chunks looked at per call, if all live */
-	SWEEP_PAGE_WORK = 16, /* a page counts as so many more */
-	SWEEP_FOUND_WORK = 40, /* ... and a dead item */
 	SWEEP_PAGES = 512,   /* a second, while items are stored */
 	COOL_PAGES = 16,     /* returned to the system per call */
 	MUCH = 256,	     /* one dead in so many */
@@ -105,73 +103,6 @@ shrink(struct cache *c, uint32_t now)
 
 /* ------------------------------------------------------------ the sweep */
 
-__attribute__((no_sanitize("thread"))) static unsigned
-peek_epoch(const struct shard *s)
-{
-	return *(const volatile unsigned *)&s->epoch;
-}
-
-static bool
-seems_dead(const struct cache *c, struct chunk_peek peek, uint32_t now)
-{
-	if (peek.shard >= c->nshards)
-		return false;
-	return (peek.deadline != 0 && peek.deadline <= now) ||
-	    peek.state >> ITEM_EPOCH_SHIFT !=
-	    peek_epoch(&c->shards[peek.shard]);
-}
-
-static bool
-remove_dead(struct cache *c, unsigned class_id, handle h, unsigned shard,
-    uint32_t now)
-{
-	struct shard *s = &c->shards[shard];
-	struct shard_place place;
-	bool dead;
-
-	lock_acquire(&s->lock);
-	dead = arena_class_of(&c->slab.arena, h) == class_id &&
-	    shard_locate(s, h, &place) && shard_is_dead(s, place.it, now);
-	if (dead)
-		shard_sweep(s, &place);
-	lock_release(&s->lock);
-	return dead;
-}
-
-/* From c->sweep_chunk on, until the page or the work is done; returns how many
- * were dead. */
-static unsigned
-sweep_page(struct cache *c, uint32_t now, int *work)
-{
-	const struct arena *a = &c->slab.arena;
-	handle first = (handle)c->sweep_page
-	    << (ARENA_PAGE_SHIFT - a->unit_shift);
-	unsigned k = arena_class_of(a, first), found = 0, checked = 0;
-	uint32_t step = c->slab.classes[k].chunk_size >> a->unit_shift;
-	uint32_t i, n = c->slab.classes[k].per_page;
-
-	*work -= SWEEP_PAGE_WORK;
-	for (i = c->sweep_chunk; k != 0 && i < n && *work > 0 &&
-	     arena_class_of(a, first) == k;
-	     i++, --*work) {
-		struct chunk_peek peek = room_peek(c, first + i * step);
-
-		if ((peek.state & ITEM_STATE_MASK) != ITEM_LINKED)
-			continue;
-		checked++;
-		if (!seems_dead(c, peek, now) || !remove_dead(c, k,
-			first + i * step, peek.shard, now))
-			continue;
-		found++;
-		*work -= SWEEP_FOUND_WORK;
-	}
-	c->sweep_chunk = k != 0 && i < n && *work <= 0 ? i : 0;
-	c->sweep_checked += checked;
-	atomic_fetch_add_explicit(&c->checked[k], checked,
-	    memory_order_relaxed);
-	return found;
-}
-
 /* Live items are evicted, and of all that the last round looked at more than
  * one in so many was dead? */
 static bool
@@ -215,7 +146,8 @@ sweep(struct cache *c, uint32_t now)
 	while (work > 0 && c->sweep_left > 0) {
 		if (c->sweep_page >= touched)
 			c->sweep_page = 0;
-		found += sweep_page(c, now, &work);
+		found += sweep_page(c, c->sweep_page, &c->sweep_chunk, now,
+		    &work, &c->sweep_checked);
 		if (c->sweep_chunk != 0)
 			break;
 		c->sweep_page++;

@@ -571,6 +571,27 @@ START_TEST(the_dead_go_before_the_living)
 }
 END_TEST
 
+/* Even while upkeep does not come: who wants room looks for the dead first. */
+START_TEST(who_would_evict_looks_for_the_dead)
+{
+	uint64_t before;
+	unsigned n = 0;
+
+	/* every other one dies, of either size */
+	while (stats().pages_free > 0) {
+		fill(n, n + 1, n % 4 < 2 ? 300 : 500, n % 2 ? w.now + 10 : 0);
+		n++;
+	}
+	w.now += 10;
+	before = stats().sum.evicted;
+	fill(100000, 100000 + n / 6, 300, 0);
+	/* the search is bounded, and may find dead of another size alone */
+	ck_assert_uint_lt(stats().sum.evicted, before + 16);
+	ck_assert_uint_gt(stats().sum.crawler_reclaimed +
+	    stats().sum.reclaimed, n / 8);
+}
+END_TEST
+
 Suite *
 upkeep_suite(void)
 {
@@ -600,6 +621,7 @@ upkeep_suite(void)
 	tcase_add_test(t, classes_are_listed_newest_first);
 	tcase_add_test(t, listing_bears_what_goes_meanwhile);
 	tcase_add_test(t, the_dead_go_before_the_living);
+	tcase_add_test(t, who_would_evict_looks_for_the_dead);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,0 +1,198 @@
+/* sweep.c - see door.h: the dead go, in steps of upkeep and before the living.
+ *
+ * Seconds turn for all items at once, so the dead are many at a time: more than
+ * upkeep's thread, which gives way to traffic, can find before the next store
+ * wants room.  So who is about to evict looks through some pages first.  Each
+ * second he begins with a few, at a place of chance; only where these had more
+ * than one dead in SHARE all others follow, each looked through once.
+ */
+#include "slab/door.h"
+
+enum {
+	PAGE_WORK = 16,	  /* a page counts as so many chunks more */
+	FOUND_WORK = 40,  /* ... and a dead item */
+	HELP_WORK = 2048, /* for one store */
+	PROBES = 32,	  /* pages looked through every second */
+	SHARE = 96,
+	MEMORY = 8192, /* chunks after which what was found counts half */
+};
+
+/* ------------------------------------------------------------ peeking */
+
+/*
+ * What a chunk says of itself to who holds no lock: a hint, perhaps of another
+ * item, perhaps no chunk at all if the page changed its class meanwhile.  So
+ * the sanitizers, which are right to object, must not look here.
+ */
+__attribute__((noinline, no_sanitize("thread"),
+    no_sanitize("address"))) struct chunk_peek
+sweep_peek(const struct cache *c, handle h)
+{
+	const volatile unsigned char *at = slab_at(&c->slab, h);
+
+	return (struct chunk_peek){ at[0], at[1],
+		*(const volatile uint32_t *)(const volatile void *)(at + 4) };
+}
+
+/* ------------------------------------------------------------ a page */
+
+__attribute__((no_sanitize("thread"))) static unsigned
+peek_epoch(const struct shard *s)
+{
+	return *(const volatile unsigned *)&s->epoch;
+}
+
+static bool
+seems_dead(const struct cache *c, struct chunk_peek peek, uint32_t now)
+{
+	if (peek.shard >= c->nshards)
+		return false;
+	return (peek.deadline != 0 && peek.deadline <= now) ||
+	    peek.state >> ITEM_EPOCH_SHIFT !=
+	    peek_epoch(&c->shards[peek.shard]);
+}
+
+static bool
+remove_dead(struct cache *c, unsigned class_id, handle h, unsigned shard,
+    uint32_t now)
+{
+	struct shard *s = &c->shards[shard];
+	struct shard_place place;
+	bool dead;
+
+	lock_acquire(&s->lock);
+	dead = arena_class_of(&c->slab.arena, h) == class_id &&
+	    shard_locate(s, h, &place) && shard_is_dead(s, place.it, now);
+	if (dead)
+		shard_sweep(s, &place);
+	lock_release(&s->lock);
+	return dead;
+}
+
+unsigned
+sweep_page(struct cache *c, uint32_t page, uint32_t *at, uint32_t now,
+    int *work, uint64_t *looked)
+{
+	const struct arena *a = &c->slab.arena;
+	handle first = (handle)page << (ARENA_PAGE_SHIFT - a->unit_shift);
+	unsigned k = arena_class_of(a, first), found = 0, checked = 0;
+	uint32_t step = c->slab.classes[k].chunk_size >> a->unit_shift;
+	uint32_t i, n = c->slab.classes[k].per_page;
+
+	*work -= PAGE_WORK;
+	for (i = *at; k != 0 && i < n && *work > 0 &&
+	     arena_class_of(a, first) == k;
+	     i++, --*work) {
+		struct chunk_peek peek = sweep_peek(c, first + i * step);
+
+		if ((peek.state & ITEM_STATE_MASK) != ITEM_LINKED)
+			continue;
+		checked++;
+		if (!seems_dead(c, peek, now) || !remove_dead(c, k,
+			first + i * step, peek.shard, now))
+			continue;
+		found++;
+		*work -= FOUND_WORK;
+	}
+	*at = k != 0 && i < n && *work <= 0 ? i : 0;
+	*looked += checked;
+	atomic_fetch_add_explicit(&c->checked[k], checked,
+	    memory_order_relaxed);
+	return found;
+}
+
+/* ------------------------------------------------------------ help
+ *
+ * Counts may be off by what two threads do at once: they decide about work, of
+ * which there is then a little more or less.
+ */
+
+static uint32_t
+get(const _Atomic uint32_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+static void
+set(_Atomic uint32_t *n, uint32_t to)
+{
+	atomic_store_explicit(n, to, memory_order_relaxed);
+}
+
+bool
+sweep_helps(const struct cache *c, uint32_t now)
+{
+	uint32_t pages;
+
+	if (get(&c->help.second) != now)
+		return true;
+	pages = get(&c->help.pages);
+	return pages < get(&c->slab.arena.touched) && (pages < PROBES ||
+	    get(&c->help.found) * SHARE > get(&c->help.looked));
+}
+
+static void
+note(struct cache *c, uint32_t found, uint32_t looked)
+{
+	found += get(&c->help.found);
+	looked += get(&c->help.looked);
+	if (looked > MEMORY) {
+		found /= 2;
+		looked /= 2;
+	}
+	set(&c->help.found, found);
+	set(&c->help.looked, looked);
+}
+
+/* Pages of a class were filled one after another, and neighbours have the same
+ * to tell; so the round goes in strides, which visit each page once. */
+static uint32_t
+nth_page(uint32_t n, uint32_t now, uint32_t touched)
+{
+	uint64_t stride = touched % 61 != 0 ? 61 : 67;
+
+	return (uint32_t)((n * stride + now) % touched);
+}
+
+static void
+begin(struct cache *c, uint32_t now)
+{
+	uint32_t second = get(&c->help.second);
+
+	if (second == now || !atomic_compare_exchange_strong(&c->help.second,
+		&second, now))
+		return;
+	set(&c->help.pages, 0);
+	set(&c->help.found, 0);
+	set(&c->help.looked, 0);
+}
+
+/* What is left of a page is for who comes next. */
+static void
+help(struct cache *c, uint32_t now, int *work)
+{
+	uint32_t touched = get(&c->slab.arena.touched), page, at;
+	uint64_t rest = atomic_exchange(&c->help.rest, 0), looked = 0;
+	unsigned found;
+
+	page = (uint32_t)(rest >> 32);
+	at = (uint32_t)rest;
+	if (at == 0)
+		page = nth_page(atomic_fetch_add(&c->help.pages, 1), now,
+		    touched);
+	found = sweep_page(c, page, &at, now, work, &looked);
+	note(c, found, (uint32_t)looked);
+	if (at != 0)
+		atomic_store(&c->help.rest, (uint64_t)page << 32 | at);
+}
+
+void
+sweep_help(struct cache *c, unsigned class_id, uint32_t now)
+{
+	int work = HELP_WORK;
+
+	begin(c, now);
+	while (work > 0 && get(&c->slab.classes[class_id].partial) ==
+	    ARENA_NONE && sweep_helps(c, now))
+		help(c, now, &work);
+}
