@@ -119,12 +119,20 @@ set(_Atomic uint32_t *n, uint32_t to)
 	atomic_store_explicit(n, to, memory_order_relaxed);
 }
 
+/* Workers see a second turn one after another: who comes late does not turn it
+ * back. */
+static bool
+is_later(uint32_t now, uint32_t second)
+{
+	return (int32_t)(now - second) > 0;
+}
+
 bool
 sweep_helps(const struct cache *c, uint32_t now)
 {
 	uint32_t pages;
 
-	if (get(&c->help.second) != now)
+	if (is_later(now, get(&c->help.second)))
 		return true;
 	pages = get(&c->help.pages);
 	return pages < get(&c->slab.arena.touched) && (pages < PROBES ||
@@ -159,8 +167,8 @@ begin(struct cache *c, uint32_t now)
 {
 	uint32_t second = get(&c->help.second);
 
-	if (second == now || !atomic_compare_exchange_strong(&c->help.second,
-		&second, now))
+	if (!is_later(now, second) ||
+	    !atomic_compare_exchange_strong(&c->help.second, &second, now))
 		return;
 	set(&c->help.pages, 0);
 	set(&c->help.found, 0);
