@@ -69,6 +69,9 @@ struct cache {
 	uint32_t sweep_left; /* pages of this round */
 	uint64_t sweep_found, sweep_checked; /* of it: dead, and all */
 	bool sweep_urgent;
+	bool sweep_again; /* its last step had more to do */
+	bool upkeep_again; /* anything had, in that second */
+	uint32_t upkeep_second;
 	_Atomic uint64_t upkeeps;
 	uint32_t sweep_second, sweep_quota; /* pages left of that second */
 	/* A round over all shards, as far as it has come; and what the last

@@ -165,6 +165,15 @@ sweep(struct cache *c, uint32_t now)
 
 /* ------------------------------------------------------------ the step */
 
+/* A step that comes soon for something else's sake has none: queues that are
+ * far from their shares would have all memory looked through many times a
+ * second. */
+static bool
+is_sweep_due(const struct cache *c, uint32_t now)
+{
+	return c->sweep_again || !c->upkeep_again || c->upkeep_second != now;
+}
+
 bool
 cache_upkeep(struct cache *c, uint32_t now)
 {
@@ -173,10 +182,13 @@ cache_upkeep(struct cache *c, uint32_t now)
 	atomic_fetch_add_explicit(&c->upkeeps, 1, memory_order_relaxed);
 	flush_due(c, now);
 	more = balance(c, now);
-	more |= sweep(c, now);
+	if (is_sweep_due(c, now))
+		c->sweep_again = sweep(c, now);
 	room_step(c, 0, 0, now);
 	more |= shrink(c, now);
-	return more;
+	c->upkeep_again = more || c->sweep_again;
+	c->upkeep_second = now;
+	return c->upkeep_again;
 }
 
 /* ------------------------------------------------------------ settings */
