@@ -7,7 +7,7 @@
 
 enum {
 	LINE = 64,
-	UNIT = 8, /* where an item can begin; see arena.h */
+	UNIT = 4, /* where an item can begin; see arena.h */
 	LINES_MAX = 4, /* of an item; hardware fetches on from there */
 	CELLS = 3,     /* of a chain */
 };

@@ -5,7 +5,6 @@ Prints how many claims held; ends with the first that did not.
 """
 import sys
 import threading
-import time
 
 import django
 from django.conf import settings
@@ -30,6 +29,8 @@ from django.core.cache.backends.base import InvalidCacheKey      # noqa: E402
 from django.http import HttpResponse                             # noqa: E402
 from django.test import RequestFactory                           # noqa: E402
 from django.views.decorators.cache import cache_page             # noqa: E402
+
+from harness import until                                        # noqa: E402
 
 held = 0
 urlpatterns = []
@@ -104,15 +105,6 @@ def versions():
     same(cache.get_many(["v"], version=2), {"v": "new"}, "get_many version")
 
 
-def wait(claim, what):
-    end = time.monotonic() + 20
-    while not claim():
-        if time.monotonic() > end:
-            sys.exit("not in time: " + what)
-        time.sleep(0.05)
-    same(True, True, what)
-
-
 def times():
     brief = caches["brief"]
     brief.set("t", 1)
@@ -121,7 +113,8 @@ def times():
     brief.set("touched", 1)
     same(brief.touch("touched", 1000), True, "touch")
     same(brief.touch("none"), False, "touch nothing")
-    wait(lambda: brief.get("t") is None, "it expires")
+    same(until(lambda: brief.get("t") is None, "it expires"), True,
+         "it expires")
     same((brief.get("kept"), brief.get("touched")), (1, 1), "those stay")
     cache.set("never", 1, timeout=0)
     same(cache.get("never"), None, "timeout 0")

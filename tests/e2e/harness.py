@@ -251,6 +251,19 @@ class Server:
         with open("/proc/%d/status" % self.pid) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) << 10
 
+    def decision(self):
+        """Waits until it serves or has ended; None, or its status."""
+        def decided():
+            if self.proc.poll() is not None:
+                return True
+            try:
+                self.connect().close()
+                return True
+            except OSError:
+                return False
+        until(decided, "%s serves or ends" % " ".join(self.argv))
+        return self.proc.returncode
+
     def wait(self, bound=BOUND):
         """Waits for the end of the process; returns its status."""
         try:

@@ -37,6 +37,9 @@ import threading
 import time
 
 
+CLIENTS = 50
+
+
 class Cache:
     """One connection, and the two things that a page needs."""
 
@@ -88,13 +91,22 @@ class Cache:
                 raise TimeoutError("nobody builds %r" % key)
             time.sleep(self.PAUSE)
 
+    def gets(self):
+        """How many reads the server has had."""
+        self.sock.sendall(b"stats\r\n")
+        count = 0
+        for line in iter(self.file.readline, b"END\r\n"):
+            if line.startswith(b"STAT cmd_get "):
+                count = int(line.split()[2])
+        return count
+
     def invalidate(self, key):
         """The value is out of date; one of the next readers rebuilds it."""
         words, _ = self.ask(b"md %s I T%d\r\n" % (key, self.BUILD))
         return words[0] == "HD"
 
 
-def stampede(host, port, key, build, clients=50):
+def stampede(host, port, key, build, clients=CLIENTS):
     """
     That many clients ask at once.  build() is called by those that are told
     to.  Returns what each got: (value, built, fresh or stale).
@@ -125,8 +137,10 @@ def main():
     first = Cache(host, int(port))
     first.ask(b"md %s\r\n" % key)
     for turn, what in enumerate(("nothing there", "out of date")):
-        def build(turn=turn):
-            time.sleep(0.2)
+        def build(turn=turn, all_asked=first.gets() + CLIENTS):
+            end = time.monotonic() + 20
+            while first.gets() < all_asked and time.monotonic() < end:
+                pass
             return b"page %d" % turn
         got = stampede(host, int(port), key, build)
         print("%s: %s" % (what, ", ".join("%d %s" % (

@@ -594,17 +594,7 @@ class Files(harness.Solo):
         try:
             pathlib.Path(s.path(name)).write_bytes(content)
             s.start()
-
-            def decided():
-                if s.proc.poll() is not None:
-                    return True
-                try:
-                    s.connect().close()
-                    return True
-                except OSError:
-                    return False
-            harness.until(decided, "a decision about %r" % content[:30])
-            if s.proc.poll() is not None:
+            if s.decision() is not None:
                 self.assertGreater(s.wait(), 0, s.output())
                 self.assertNotEqual(s.output().strip(), "")
         finally:

@@ -65,17 +65,7 @@ class Memory(Faults):
             pathlib.Path(s.path("users")).write_text("joe:x\n")
             s.trouble.countdown = n
             s.start()
-
-            def decided():
-                if s.proc.poll() is not None:
-                    return True
-                try:
-                    s.connect().close()
-                    return True
-                except OSError:
-                    return False
-            until(decided, "a decision without allocation %d" % n)
-            if s.proc.poll() is None:
+            if s.decision() is None:
                 return s.trouble.failed == 0
             status = s.wait()
             self.assertGreater(status, 0, "killed by a signal without "
@@ -354,16 +344,7 @@ class Disk(Faults):
         return s
 
     def decided(self, s):
-        def claim():
-            if s.proc.poll() is not None:
-                return True
-            try:
-                s.connect().close()
-                return True
-            except OSError:
-                return False
-        until(claim, "a decision")
-        if s.proc.poll() == 99:
+        if s.decision() == 99:
             s.ended = True
             raise unittest.SkipTest("cannot mount")
 

@@ -384,17 +384,7 @@ class Syslog(Solo):
         s.argv = ["unshare", "-m", "sh", "-c", self.OWN_DEV, "sh"] + s.argv
         first = self.daemon(s)
         s.start()
-
-        def decided():
-            if s.proc.poll() == 99:
-                return True
-            try:
-                s.connect().close()
-                return True
-            except OSError:
-                return False
-        until(decided, "a decision")
-        if s.proc.poll() == 99:
+        if s.decision() == 99:
             s.ended = True
             self.skipTest("cannot mount")
         # <30>: daemon.info

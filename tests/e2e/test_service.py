@@ -6,7 +6,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 import harness
@@ -313,7 +312,7 @@ class End(Solo):
                         c.send(b"incr n%d 1\r\n" % i * 50)
                         sent[i] += 50
                     else:       # what a socket holds is bounded
-                        time.sleep(0.001)
+                        over.wait(0.001)
             except OSError:
                 pass
         taken = [0] * len(clients)

@@ -474,17 +474,7 @@ class AuthFile(harness.Solo):
     def survives(self, content):
         """Starts and lets nobody wrong in, or does not start and says why."""
         s = self.server_with(content, wait=False)
-
-        def ready():
-            if s.proc.poll() is not None:
-                return True
-            try:
-                s.connect().close()
-                return True
-            except OSError:
-                return False
-        until(ready, "a decision about %r" % content[:20])
-        if s.proc.poll() is not None:
+        if s.decision() is not None:
             self.assertGreater(s.wait(), 0)     # not by a signal
             self.assertNotEqual(s.output().strip(), "")
             return

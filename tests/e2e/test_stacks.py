@@ -8,7 +8,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 import harness
@@ -113,7 +112,7 @@ class Ring(Stack):
             except Exception as e:      # the node is down
                 tally["errors"] += 1
                 tally["last"] = repr(e)
-                time.sleep(0.002)
+                over.wait(0.002)
 
     def storm(self, make_client):
         nodes = self.nodes()
