@@ -49,7 +49,7 @@ O('B', "protocol", "<name>", protocol, protocol, 0, 0, NULL, NULL,            \
   "auto, ascii or binary (default: auto)")                                    \
 O('R', "max-reqs-per-event", "<num>", number, reqs_per_event, 1, 1000000000,  \
   "20", NULL, "requests per turn of a connection; 20 = what a read brings")   \
-O('t', "threads", "<num>", number, threads, 1, 256, "4", NULL,                \
+O('t', "threads", "<num>", threads, threads, 1, 256, "4", NULL,               \
   "worker threads")                                                           \
 O('N', "napi-ids", "<num>", number, napi_ids, 1, 65535, NULL,                 \
   "a connection goes to the least loaded worker, not by NIC queue",           \

@@ -12,6 +12,9 @@
 
 /* ------------------------------------------------------------ telling */
 
+/* memcached warns from here on, too. */
+enum { MANY_THREADS = 64 };
+
 /* As the user may have written it: "-p 99", "-o hashpower=99". */
 static void
 name_option(struct reader *r)
@@ -242,6 +245,16 @@ reader_number(struct reader *r)
 }
 
 int
+reader_threads(struct reader *r)
+{
+	int status = reader_number(r);
+
+	return status != CONFIG_RUN || r->config->threads <= MANY_THREADS ?
+	    status : reader_complain(r, CONFIG_RUN, "more threads than the "
+	    "machine has processors make it slower");
+}
+
+int
 reader_kilobytes(struct reader *r)
 {
 	return store_size(r, 1024, READER_BAD_VALUE);
@@ -371,11 +384,12 @@ reader_protocol(struct reader *r)
 int
 reader_delimiter(struct reader *r)
 {
-	if (strlen(r->value) != 1)
-		return reader_reject(r, "must be one character");
+	if (*r->value == '\0')
+		return reader_reject(r, "must be a character");
 	r->config->prefix_delimiter[0] = *r->value;
 	r->config->detail_enabled = true;
-	return CONFIG_RUN;
+	return r->value[1] == '\0' ? CONFIG_RUN : reader_complain(r,
+	    CONFIG_RUN, "only the first character counts");
 }
 
 int

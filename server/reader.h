@@ -109,6 +109,7 @@ read_fn reader_none;
 read_fn reader_refused;
 read_fn reader_text;
 read_fn reader_number;
+read_fn reader_threads;
 read_fn reader_kilobytes;
 read_fn reader_megabytes;
 read_fn reader_item_size;

@@ -58,9 +58,9 @@ class Start(Solo):
                      ["-I", "2048m"], ["-n", "0"], ["-B", "foo"],
                      ["-R", "0"], ["-o", "hashpower=99"],
                      ["-o", "tail_repair_time=1"], ["-a", "9999999"],
-                     ["-D", "abc"], ["-o", "slab_sizes=10"], ["-m"],
+                     ["-o", "slab_sizes=10"], ["-m"],
                      ["-p"], ["-o", "hot_lru_pct=90"]):
-            if ORACLE and args[0] in ("-a", "-D", "-R", "-c"):
+            if ORACLE and args[0] in ("-a", "-R", "-c"):
                 continue        # takes them
             status, text = run("-l", "127.0.0.1", "-p",
                                str(harness.free_port()), *args)

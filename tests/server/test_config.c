@@ -212,7 +212,8 @@ START_TEST(test_cluster)
 }
 END_TEST
 
-/* What slabd has no use for is taken, kept for stats, and said so once. */
+/* What slabd has no use for, or would advise against, is taken, kept for stats,
+ * and said so once. */
 static const struct {
 	const char *line;
 	const char *warning; /* begins so */
@@ -232,6 +233,8 @@ static const struct {
 	{ "-o no_hashexpand", "slabd: -o no_hashexpand: accepted" },
 	{ "-o resp_obj_mem_limit=1", "slabd: -o resp_obj_mem_limit=1: " },
 	{ "-o proxy_config=x", "slabd: -o proxy_config=x: accepted" },
+	{ "-D ab", "slabd: -D ab: only the first character counts\n" },
+	{ "-t 65", "slabd: -t 65: more threads than " },
 };
 
 START_TEST(test_moot)
@@ -276,7 +279,6 @@ static const struct {
 	{ "-m 64mm", 1, "-m 64mm" },
 	{ "-a 888", 1, "-a 888" },
 	{ "-a 1000", 1, "-a 1000" },
-	{ "-D ab", 1, "-D ab" },
 	{ "-I 100", 64, "-I 100: must be 1k to 1g" },
 	{ "-I 1025m", 64, "-I 1025m" },
 	{ "-I 33m", 64, "-I 33m: an item may take at most half of the memory, "
@@ -406,6 +408,17 @@ START_TEST(test_no_modern)
 	ck_assert(!config.slab_reassign && config.slab_automove == 0);
 	ck_assert(config.lru_crawler);
 	config_fini(&config);
+}
+END_TEST
+
+/* Nothing else ties the one to the other. */
+START_TEST(test_wire_version)
+{
+	unsigned major, minor, fourth;
+
+	ck_assert_int_eq(sscanf(SLABD_VERSION, "%u.%u", &major, &minor), 2);
+	ck_assert_int_eq(sscanf(SLABD_WIRE_VERSION, "1.6.45.%u", &fourth), 1);
+	ck_assert_uint_eq(fourth, 100 * major + minor);
 }
 END_TEST
 
@@ -620,6 +633,7 @@ config_suite(void)
 	tcase_add_test(t, test_too_many_slab_sizes);
 	tcase_add_test(t, test_where_defaults);
 	tcase_add_test(t, test_no_modern);
+	tcase_add_test(t, test_wire_version);
 	tcase_add_test(t, test_printers);
 	tcase_add_test(t, test_manual_has_every_option);
 	tcase_add_loop_test(t, test_address, 0, NADDRESSES);
