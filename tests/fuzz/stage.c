@@ -428,13 +428,12 @@ script_play(struct script *x, uint8_t mode)
 
 	count++;
 	if (full) {
-		if (count % FILL_EVERY == 0 || (x->n < COMPARED_MAX &&
-		    says(x, "limit"))) {
-			cache_set_limit(s->host->cache, 8 << 20);
+		if (count % FILL_EVERY == 0)
 			fill(s);
-		}
 		play(x, s, mode & 64 ? 0 : piece, sink, parties);
 		leave_all(parties, s);
+		/* To lower it leaves a full cache. */
+		cache_set_limit(s->host->cache, 8 << 20);
 	} else
 		compare(x, s, piece, sink);
 	if (count % CHECK_EVERY == 1)
