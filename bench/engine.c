@@ -8,6 +8,11 @@
  * an operation takes of a core, and how throughput grows with threads.  What
  * a thread reads was verified reply by reply in a first round; in the measured
  * rounds the length of what comes back is compared.
+ *
+ *      engine --threads 2 --apart
+ *
+ * gives each thread a cache of its own, with the same keys in it: so much the
+ * machine lets two threads gain that have nothing to do with each other.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,6 +37,14 @@ struct options {
 	double seconds;
 	uint64_t ops;       /* instead of seconds, a thread: for callgrind */
 	const char *memory; /* megabytes */
+	bool apart;
+};
+
+/* A cache, and what it needs. */
+struct engine {
+	struct config config;
+	struct server server;
+	struct supply *supply;
 };
 
 struct thread {
@@ -218,6 +231,8 @@ read_options(struct options *o, int argc, char **argv)
 	    {"--ops", NULL, OPTION_U64, &o->ops, NULL,
 		"so many keys a thread instead"},
 	    {"--memory", "-m", OPTION_TEXT, &o->memory, NULL, "megabytes"},
+	    {"--apart", NULL, OPTION_FLAG, &o->apart, NULL,
+		"a cache for each of them"},
 	    {NULL, NULL, OPTION_FLAG, NULL, NULL, NULL},
 	};
 
@@ -232,56 +247,84 @@ read_options(struct options *o, int argc, char **argv)
 	}
 }
 
+static void
+engine_open(struct engine *e, const struct options *o)
+{
+	char count[16];
+	char *args[] = {"engine", "-m", (char *)o->memory, "-t", count, NULL};
+	const char *why = "no reason given";
+
+	snprintf(count, sizeof(count), "%u", o->threads);
+	if (config_read(&e->config, 5, args, stdout, stderr) != CONFIG_RUN ||
+	    server_init(&e->server, &e->config, &why) != 0)
+		fail(why);
+	e->supply = supply_start(e->server.cache);
+}
+
+static void
+engine_close(struct engine *e)
+{
+	e->server.nhosts = 0;
+	supply_stop(&e->supply);
+	server_fini(&e->server);
+	config_fini(&e->config);
+}
+
+/* Fills the caches, and asks for all that will be asked for. */
+static void
+rehearse(struct thread *threads, const struct options *o)
+{
+	for (unsigned i = 0; i < o->threads; i++)
+		if (i == 0 || o->apart)
+			fill(&threads[i], &o->plan);
+	for (unsigned i = 0; i < o->threads; i++) {
+		struct thread *t = &threads[i];
+
+		for (uint32_t j = 0; j < t->plan.nbatches; j++)
+			t->lengths[j] = serve_checked(t, &t->plan,
+			    &t->plan.batches[j]);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	static struct thread threads[THREADS_MAX]; /* large: not on the stack */
+	/* large: not on the stack */
+	static struct thread threads[THREADS_MAX];
+	static struct engine engines[THREADS_MAX];
 	struct options o = {
 	    .plan = options_plan(),
 	    .threads = 1,
 	    .seconds = 2,
 	    .memory = "1024",
 	};
-	char count[16];
-	char *args[] = {"engine", "-m", NULL, "-t", count, NULL};
-	struct server srv;
-	struct config config;
-	struct supply *supply;
-	const char *why = "no reason given";
+	unsigned nengines;
 	double base = 0;
 
 	o.plan.depth = 50;
 	read_options(&o, argc, argv);
-	args[2] = (char *)o.memory;
-	snprintf(count, sizeof(count), "%u", o.threads);
-	memset(&srv, 0, sizeof(srv));
-	if (config_read(&config, 5, args, stdout, stderr) != CONFIG_RUN ||
-	    server_init(&srv, &config, &why) != 0)
-		fail(why);
-	supply = supply_start(srv.cache);
+	nengines = o.apart ? o.threads : 1;
+	for (unsigned i = 0; i < nengines; i++)
+		engine_open(&engines[i], &o);
 	for (unsigned i = 0; i < o.threads; i++) {
-		prepare(&threads[i], &srv, &o, i);
-		srv.hosts[srv.nhosts++] = threads[i].host;
+		struct server *srv = &engines[i % nengines].server;
+
+		prepare(&threads[i], srv, &o, i);
+		srv->hosts[srv->nhosts++] = threads[i].host;
 	}
-	fill(&threads[0], &o.plan);
-	for (unsigned i = 0; i < o.threads; i++)
-		for (uint32_t j = 0; j < threads[i].plan.nbatches; j++)
-			threads[i].lengths[j] = serve_checked(&threads[i],
-			    &threads[i].plan, &threads[i].plan.batches[j]);
+	rehearse(threads, &o);
 	for (unsigned n = 1; n <= o.threads; n++) {
 		double rate = run(threads, n, o.seconds, base);
 
 		base = n == 1 ? rate : base;
 	}
-	srv.nhosts = 0;
 	for (unsigned i = 0; i < o.threads; i++) {
 		session_fini(&threads[i].session, threads[i].host);
 		host_free(&threads[i].host);
 		plan_fini(&threads[i].plan);
 		free(threads[i].lengths);
 	}
-	supply_stop(&supply);
-	server_fini(&srv);
-	config_fini(&config);
+	for (unsigned i = 0; i < nengines; i++)
+		engine_close(&engines[i]);
 	return 0;
 }

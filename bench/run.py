@@ -238,17 +238,20 @@ class Bench:
                 continue
             say("the engine alone: " + name)
             for _ in range(self.rounds):
-                done = subprocess.run(
-                    [os.path.join(OUT, "engine"), "--threads", "2", "--time",
-                     str(self.seconds), *args.split()],
-                    stdout=subprocess.PIPE, text=True, check=True,
-                    timeout=120)
-                for line in done.stdout.splitlines():
-                    x = dict(p.split("=") for p in line.split())
-                    self.note("engine " + name, x["threads"], float(
-                        x["cpu_ns"]))
-                    self.note("engine gain " + name, x["threads"], float(
-                        x["gain"]))
+                self.engine_round("engine", name, args)
+                self.engine_round("apart", name, args + " --apart")
+
+    def engine_round(self, how, name, args):
+        done = subprocess.run(
+            [os.path.join(OUT, "engine"), "--threads", "2", "--time",
+             str(self.seconds), *args.split()],
+            stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+        for line in done.stdout.splitlines():
+            x = dict(p.split("=") for p in line.split())
+            self.note("%s %s" % (how, name), x["threads"],
+                      float(x["cpu_ns"]))
+            self.note("%s gain %s" % (how, name), x["threads"],
+                      float(x["gain"]))
 
 
 def per_connection(server, count=4000):
@@ -414,12 +417,14 @@ class Table:
             return
         self.head("The engine alone, no sockets", "workload",
                   "1 thread, ns", "2 threads, ns of each",
-                  "throughput of 2 to that of 1", "budget", "")
+                  "throughput of 2 to that of 1", "budget", "",
+                  "the same, a cache for each")
         for row in rows:
             gain = self.value(row.replace("engine", "engine gain"), "2")
+            apart = self.value(row.replace("engine", "apart gain"), "2")
             self.add(row[7:], "%.0f" % self.value(row, "1"),
                      "%.0f" % self.value(row, "2"), "%.2f" % gain, "1.9",
-                     verdict(1.9, gain))
+                     verdict(1.9, gain), "%.2f" % apart)
 
     def value(self, row, server):
         return median(self.b.values.get((row, server), []))
