@@ -3,14 +3,14 @@
 FROM debian:12 AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
 	make gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
-	libseccomp-dev libmicrohttpd-dev pkg-config
+	libseccomp-dev libssl-dev libmicrohttpd-dev pkg-config
 COPY . /src
 WORKDIR /src
 RUN make all && make install DESTDIR=/out PREFIX=/usr/local
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-	libuv1 libsodium23 libseccomp2 libmicrohttpd12 && \
+	libuv1 libsodium23 libseccomp2 libssl3 libmicrohttpd12 && \
 	rm -rf /var/lib/apt/lists/* && \
 	useradd --system --no-create-home --shell /usr/sbin/nologin slabd
 COPY --from=build /out/usr/local /usr/local

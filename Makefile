@@ -27,7 +27,7 @@ PYTHON  ?= /usr/bin/python3
 # ---------------------------------------------------------------- packages
 # Debian's names of what the targets need.  Only what is missing is installed.
 RUN_PACKAGES   := gcc libc6-dev libuv1-dev libsodium-dev libxxhash-dev \
-	libseccomp-dev \
+	libseccomp-dev libssl-dev \
 	libmicrohttpd-dev pkg-config
 CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
 	libsasl2-modules \
@@ -35,7 +35,7 @@ CHECK_PACKAGES := $(RUN_PACKAGES) check mandoc python3 libmemcached-tools \
 	php-cli php-memcached perl \
 	libcache-memcached-fast-perl libcache-memcached-perl \
 	munin-plugins-extra collectd-core netcat-openbsd telnet \
-	python3-django libyaml-0-2 libpcre2-8-0 libssl3
+	python3-django libyaml-0-2 libpcre2-8-0 libssl3 openssl
 FUZZ_PACKAGES  := $(RUN_PACKAGES) clang
 FORMAT_PACKAGES := clang-format
 DEB_PACKAGES   := $(RUN_PACKAGES) dpkg-dev binutils xz-utils
@@ -123,7 +123,7 @@ endif
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection \
 	$(HARDEN_ARCH)
 
-LIBS        := libuv libsodium libseccomp
+LIBS        := libuv libsodium libseccomp libssl libcrypto
 LIB_CFLAGS  := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LIB_LIBS    := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 # Loaded when it is asked for, so its header only.

@@ -69,16 +69,12 @@ take_tags(const char **text, struct address *a, const char **why)
 {
 	for (;;) {
 		if (take(text, "notls:")) {
-			*why = "notls: goes with -Z; without TLS every "
-			       "listener serves in clear: leave it out";
-			return false;
-		}
-		if (take(text, "btls:") || take(text, "mtls:")) {
-			*why = "TLS is not there yet, and slabd will not "
-			       "serve in clear what you want encrypted";
-			return false;
-		}
-		if (take(text, "noauth:")) {
+			a->tls = ADDRESS_TLS_NOT;
+		} else if (take(text, "btls:")) {
+			a->tls = ADDRESS_TLS_BASIC;
+		} else if (take(text, "mtls:")) {
+			a->tls = ADDRESS_TLS_MUTUAL;
+		} else if (take(text, "noauth:")) {
 			a->noauth = true;
 			a->auth = false;
 		} else if (take(text, "auth:")) {

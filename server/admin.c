@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include "proto/token.h"
+#include "server/answer.h"
 #include "server/dump.h"
 #include "server/flush.h"
 #include "server/log.h"
 #include "server/runtime.h"
+#include "server/tls.h"
 #include "server/users.h"
 #include "server/watch.h"
 #include "server/words.h"
@@ -264,8 +266,22 @@ cmd_sasl_step(struct call *call, struct result *res)
 void
 cmd_refresh_certs(struct call *call, struct result *res)
 {
-	(void)call;
-	words_say(res, "Error TLS not enabled\r\n");
+	struct host *h = call->host;
+	char why[TLS_WHY_MAX];
+	struct answer a;
+
+	if (h->server->tls == NULL) {
+		words_say(res, "Error TLS not enabled\r\n");
+		return;
+	}
+	res->status = STATUS_OK;
+	if (tls_reload(h->server->tls, h->caller.now, why))
+		return;
+	log_error("refresh_certs: %s; the certificates of before stay", why);
+	answer_begin(&a, call);
+	answer_bytes(&a, why, strlen(why));
+	answer_bytes(&a, "\r\n", 2);
+	answer_send(&a, call, res);
 }
 
 /* ------------------------------------------------------------ memory */

@@ -43,6 +43,8 @@ add_listener(struct listening *all, int fd)
 	l->all = all;
 	l->protocol = all->server->config->protocol;
 	l->auth = all->server->auth != NULL;
+	l->tls = all->server->tls != NULL ? ADDRESS_TLS_USUAL :
+	    ADDRESS_TLS_NOT;
 	grown[all->count++] = l;
 	return l;
 }
@@ -138,6 +140,8 @@ keep_tcp(struct listening *all, int fd, const struct wish *wish)
 			l->protocol = wish->address->protocol;
 		if (wish->address->noauth)
 			l->auth = false;
+		if (all->server->tls != NULL)
+			l->tls = wish->address->tls;
 		memcpy(l->tag, wish->address->tag, sizeof(l->tag));
 	}
 	return CONFIG_RUN;
@@ -214,6 +218,9 @@ contradict(const struct config *config, const struct address *a)
 {
 	bool text = config->auth_file != NULL, sasl = config->sasl;
 
+	if (a->tls != ADDRESS_TLS_USUAL && !config->ssl)
+		return "notls:, btls: and mtls: go with -Z; without it every "
+		       "listener serves in clear";
 	if (a->auth && !text && !sasl)
 		return "auth: needs a user file; name it with -Y";
 	if (a->noauth || !a->has_protocol)
@@ -252,6 +259,9 @@ bind_list(struct listening *all, const struct config *config)
 		wish.port = a.port != 0 ? a.port : config->port;
 		if (wish.port == 0)
 			continue;
+		if (a.tls == ADDRESS_TLS_MUTUAL && config->ssl_ca_cert == NULL)
+			log_warn("-l %.*s: without -o ssl_ca_cert no client's "
+			    "certificate is good", (int)n, text);
 		status = bind_wish(all, &wish);
 		if (status != CONFIG_RUN)
 			return status;
@@ -332,6 +342,7 @@ adopt(struct listening *all, int fd)
 	if (l->is_unix) {
 		const struct sockaddr_un *un = (struct sockaddr_un *)&sa;
 
+		l->tls = ADDRESS_TLS_NOT;
 		if (all->server->config->unix_noauth)
 			l->auth = false;
 		snprintf(l->name, sizeof(l->name), "%s",
@@ -484,6 +495,7 @@ listen_bind_unix(struct listening *all)
 		return CONFIG_NO_BIND;
 	}
 	l->is_unix = true;
+	l->tls = ADDRESS_TLS_NOT;
 	if (config->unix_noauth)
 		l->auth = false;
 	snprintf(l->name, sizeof(l->name), "%s", path);

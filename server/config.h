@@ -102,7 +102,14 @@ struct config {
 	const char *unix_socket; /* -s, or NULL */
 	bool unix_noauth;	/* -s noauth:FILE */
 	unsigned unix_mask;	/* -a, the mode of the socket file */
+
+	/* encryption */
 	bool ssl;		/* -Z */
+	const char *ssl_chain_cert, *ssl_key, *ssl_ca_cert; /* files or NULL */
+	const char *ssl_ciphers; /* or NULL */
+	unsigned ssl_keyformat, ssl_verify_mode, ssl_min_version;
+	bool ssl_session_cache, ssl_kernel_tls;
+	unsigned ssl_wbuf_size; /* bytes; echoed only */
 
 	const char *cluster;	/* -o, host:port,..., or NULL */
 	unsigned cluster_version; /* -o */

@@ -35,6 +35,19 @@ find_in_auth(const struct config *c, char *text)
 	return false;
 }
 
+static bool
+find_in_tls(const struct config *c, char *text)
+{
+	if (!c->ssl || c->healthcheck)
+		return false;
+	if (c->port == 0)
+		return say(text, "-Z: TLS is for TCP; name a port with -p");
+	if (c->ssl_chain_cert == NULL)
+		return say(text, "-Z: a certificate and its key are needed: "
+		    "-o ssl_chain_cert=FILE,ssl_key=FILE");
+	return false;
+}
+
 bool
 conflict_find(const struct config *c, char text[CONFLICT_MAX])
 {
@@ -53,5 +66,5 @@ conflict_find(const struct config *c, char text[CONFLICT_MAX])
 	if (c->udp_port != 0 && (c->sasl || c->auth_file != NULL))
 		return say(text, "-U: nobody can log in by UDP; leave -U out, "
 		    "or serve without -S and -Y");
-	return find_in_auth(c, text);
+	return find_in_auth(c, text) || find_in_tls(c, text);
 }

@@ -13,7 +13,9 @@
 
 #include <sodium.h>
 
+#include "server/listen.h"
 #include "server/login.h"
+#include "server/tls.h"
 #include "server/watch.h"
 
 enum {
@@ -55,11 +57,14 @@ struct conn {
 	bool close_when_sent : 1; /* quit, or refused */
 	bool large : 1; /* the last value did not fit in a read */
 	bool draining : 1;	  /* the server ends */
+	bool secure : 1;
 	uint8_t last_reads;	  /* since then */
 	uint8_t stalled;	  /* calls of conns_leave() */
+	struct tls_conn tls[];	  /* one, if secure */
 };
 
 static void on_ready(struct polled *);
+static void on_ready_secure(struct polled *);
 static bool on_readable(struct conn *);
 static void conn_close(struct conn *, const char *reason);
 
@@ -167,20 +172,48 @@ guard(struct conn *c, struct auth *auth)
 	return login != NULL;
 }
 
+/* What has to be waited for to go on. */
+static int
+awaited(const struct conn *c)
+{
+	bool writing = c->phase == CONN_BLOCKED;
+
+	if (c->secure)
+		return tls_awaits(c->tls, writing);
+	return writing ? POLLER_WRITE : POLLER_READ;
+}
+
 /* Often the first request has come before its connection was accepted. */
 static void
 greet(struct conn *c)
 {
 	on_readable(c);
 	if (c->phase == CONN_READING)
-		listen_for(c, POLLER_READ);
+		listen_for(c, awaited(c));
+}
+
+static struct conn *
+new_conn(struct conns *all, int fd, enum address_tls tls)
+{
+	bool secure = tls != ADDRESS_TLS_NOT;
+	struct conn *c = calloc(1, sizeof(*c) + secure * sizeof(*c->tls));
+
+	if (c == NULL)
+		return NULL;
+	c->polled.on_ready = secure ? on_ready_secure : on_ready;
+	c->all = all;
+	c->fd = fd;
+	c->secure = secure;
+	if (secure)
+		tls_begin(c->tls, all->host->server->tls, all->host, fd, tls);
+	return c;
 }
 
 void
-conn_open(struct conns *all, int fd, enum proto_name proto, bool auth)
+conn_open(struct conns *all, int fd, const struct listener *listener)
 {
 	struct server *srv = all->host->server;
-	struct conn *c = calloc(1, sizeof(*c));
+	struct conn *c = new_conn(all, fd, listener->tls);
 
 	if (c == NULL) {
 		count_up(&all->host->counters.malloc_fails, 1);
@@ -188,17 +221,15 @@ conn_open(struct conns *all, int fd, enum proto_name proto, bool auth)
 		conns_missed(all);
 		return;
 	}
-	c->polled.on_ready = on_ready;
-	c->all = all;
-	c->fd = fd;
 	c->last_request = all->host->caller.now;
 	remember(c);
-	session_init(&c->session, auth ? auth_protocol(srv->auth, proto) :
-	    proto);
+	session_init(&c->session, listener->auth ?
+	    auth_protocol(srv->auth, listener->protocol) :
+	    listener->protocol);
 	c->session.fd = fd;
 	show(c, CONN_NEW_CMD);
 	tell_watchers(c, NULL);
-	if (auth && !guard(c, srv->auth))
+	if (listener->auth && !guard(c, srv->auth))
 		conn_close(c, "error");
 	else
 		greet(c);
@@ -235,6 +266,8 @@ conn_close(struct conn *c, const char *reason)
 	session_fini(&c->session, h);
 	if (c->blocked != NULL)
 		output_free(&c->blocked, h->cache);
+	if (c->secure)
+		tls_end(c->tls);
 	close(c->fd);
 	forget(c);
 	c->next = c->all->buried;
@@ -248,15 +281,19 @@ conn_close(struct conn *c, const char *reason)
  * cancelled: sixty instructions of each, two of them locked.
  */
 static ssize_t
-receive(int fd, char *to, size_t n)
+receive(struct conn *c, char *to, size_t n)
 {
-	return syscall(SYS_recvfrom, fd, to, n, 0, NULL, NULL);
+	if (c->secure)
+		return tls_receive(c->tls, to, n);
+	return syscall(SYS_recvfrom, c->fd, to, n, 0, NULL, NULL);
 }
 
 static ssize_t
-transmit(int fd, const char *from, size_t n)
+transmit(struct conn *c, const char *from, size_t n)
 {
-	return syscall(SYS_sendto, fd, from, n, MSG_NOSIGNAL, NULL, 0);
+	if (c->secure)
+		return tls_transmit(c->tls, from, n);
+	return syscall(SYS_sendto, c->fd, from, n, MSG_NOSIGNAL, NULL, 0);
 }
 
 static ssize_t
@@ -266,6 +303,8 @@ transmit_pinned(struct conn *c, const struct output *o)
 	struct msghdr msg = { .msg_iov = iov };
 
 	msg.msg_iovlen = output_iov(o, c->all->host->cache, iov, OUTPUT_IOV);
+	if (c->secure)
+		return tls_transmit_all(c->tls, iov, (unsigned)msg.msg_iovlen);
 	return sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 }
 
@@ -277,7 +316,7 @@ send_output(struct conn *c, struct output *o)
 
 	while (!output_empty(o)) {
 		bool plain = o->first_pin == o->npins;
-		ssize_t sent = plain ? transmit(c->fd, o->buf + o->sent,
+		ssize_t sent = plain ? transmit(c, o->buf + o->sent,
 		    o->used - o->sent) : transmit_pinned(c, o);
 
 		if (sent < 0 && errno == EINTR)
@@ -328,7 +367,7 @@ block(struct conn *c, const char *in, size_t n)
 		return;
 	enter(c, CONN_BLOCKED);
 	show(c, CONN_MWRITE);
-	listen_for(c, POLLER_WRITE);
+	listen_for(c, awaited(c));
 }
 
 /* ------------------------------------------------------------ logging in */
@@ -448,7 +487,7 @@ read_input(struct conn *c, char *input, size_t *have)
 
 	if (c->nleft > 0)
 		memcpy(input, c->left, c->nleft);
-	got = receive(c->fd, input + c->nleft, read_ahead(c));
+	got = receive(c, input + c->nleft, read_ahead(c));
 	if (got > 0)
 		*have = c->nleft + (size_t)got;
 	return got;
@@ -468,7 +507,8 @@ read_value(struct conn *c, char *input, size_t *have)
 	for (unsigned i = 0; i < n; i++)
 		room += iov[i].iov_len;
 	iov[n++] = (struct iovec){ input, read_ahead(c) };
-	got = readv(c->fd, iov, (int)n);
+	got = c->secure ? tls_receive_all(c->tls, iov, n) :
+	    readv(c->fd, iov, (int)n);
 	if (got <= 0)
 		return got;
 	if ((size_t)got > room)
@@ -539,6 +579,8 @@ finish(struct conn *c)
 		conn_close(c, "shutdown");
 		return;
 	}
+	if (c->secure)
+		tls_bye(c->tls);
 	shutdown(c->fd, SHUT_WR);
 	drop_left(c);
 	c->stalled = 0;
@@ -552,7 +594,7 @@ finish(struct conn *c)
 static void
 discard(struct conn *c)
 {
-	ssize_t got = receive(c->fd, c->all->input, CONN_INPUT);
+	ssize_t got = recv(c->fd, c->all->input, CONN_INPUT, 0);
 
 	c->stalled = 0;
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
@@ -592,7 +634,7 @@ go_on(struct conn *c)
 		return;
 	}
 	show(c, shown_state(c));
-	listen_for(c, POLLER_READ);
+	listen_for(c, awaited(c));
 }
 
 /* The client has read some: send the rest, then serve what waited. */
@@ -631,6 +673,17 @@ on_ready(struct polled *polled)
 		on_readable(c);
 	else if (c->phase == CONN_LEAVING)
 		discard(c);
+}
+
+/* What it waits for is not always what its phase would say. */
+static void
+on_ready_secure(struct polled *polled)
+{
+	struct conn *c = (struct conn *)polled;
+
+	on_ready(polled);
+	if (c->phase == CONN_READING || c->phase == CONN_BLOCKED)
+		listen_for(c, awaited(c));
 }
 
 /* ------------------------------------------------------------ all of them */

@@ -17,6 +17,9 @@
  * socket takes no more, the replies and the input not yet served move to the
  * connection and reading stops until the client has read.
  *
+ * With TLS (tls.h) the way is the same, the handshake part of reading; but what
+ * the socket has to be ready for, tls_awaits() knows.
+ *
  * Owns:    the socket, the session, the left-over input and
  *          the blocked output.
  * Threads: its worker's only.
@@ -42,6 +45,7 @@ enum {
 };
 
 struct conn;
+struct listener;
 
 /* The connections of one thread, and what they share. */
 struct conns {
@@ -64,8 +68,8 @@ void conns_tick(struct conns *);
 void conns_bury(struct conns *);
 
 /* Takes an expected socket over, and serves what it has brought; closes it if
- * there is no memory.  auth: the client has to log in. */
-void conn_open(struct conns *, int fd, enum proto_name, bool auth);
+ * there is no memory. */
+void conn_open(struct conns *, int fd, const struct listener *);
 
 /* The server ends: answers what has arrived and closes, but for those whose
  * replies are still on their way, or who wait for the verdict of a login;

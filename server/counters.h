@@ -22,7 +22,10 @@
 	X(bytes_read)                                                         \
 	X(bytes_written)                                                      \
 	X(conn_yields)	 /* a turn ended with more to read */                 \
-	X(malloc_fails)
+	X(malloc_fails)                                                       \
+	X(ssl_new_sessions)                                                   \
+	X(ssl_handshake_errors)                                               \
+	X(ssl_proto_errors) /* after the handshake */
 
 struct counters {
 #define X(name) _Atomic uint64_t name;

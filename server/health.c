@@ -9,6 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
 #include "server/address.h"
 #include "server/config.h"
 
@@ -18,6 +21,9 @@ enum { PATIENCE_S = 3, HEAD = 24, REPLY_MAX = 256 };
 struct door {
 	char name[ADDRESS_HOST_MAX + 32];
 	bool binary;
+	bool tls;
+	bool is_clear; /* it should be TLS, and is not */
+	SSL *ssl;
 };
 
 /* The connected socket, or -1 with errno. */
@@ -91,6 +97,7 @@ open_tcp(const struct config *config, struct door *door)
 	snprintf(door->name, sizeof(door->name), "%s:%s", a.host, port);
 	if (a.has_protocol)
 		door->binary = a.protocol == PROTO_BINARY;
+	door->tls = config->ssl && a.tls != ADDRESS_TLS_NOT && !door->is_clear;
 	if (a.port == CONFIG_PORT_ANY ||
 	    getaddrinfo(a.host, port, &hints, &found) != 0) {
 		errno = EADDRNOTAVAIL;
@@ -101,20 +108,70 @@ open_tcp(const struct config *config, struct door *door)
 	return fd;
 }
 
+/* Whether it lives is the question, not who it is: no certificate is looked
+ * at.  false: no memory. */
+static bool
+open_tls(struct door *door, int fd)
+{
+	SSL_CTX *x = SSL_CTX_new(TLS_client_method());
+
+	if (x == NULL)
+		return false;
+	SSL_CTX_set_options(x, SSL_OP_IGNORE_UNEXPECTED_EOF);
+	door->ssl = SSL_new(x);
+	SSL_CTX_free(x);
+	if (door->ssl == NULL || SSL_set_fd(door->ssl, fd) != 1)
+		return false;
+	SSL_set_connect_state(door->ssl);
+	return true;
+}
+
+/* The server has said no, which only a living one does. */
+static bool
+is_refused(int reason)
+{
+	return reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED ||
+	    reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE ||
+	    reason == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE;
+}
+
+static ssize_t
+send_some(const struct door *door, int fd, const char *from, size_t n)
+{
+	return door->ssl == NULL ? send(fd, from, n, MSG_NOSIGNAL) :
+	    SSL_write(door->ssl, from, (int)n);
+}
+
+static ssize_t
+receive_some(const struct door *door, int fd, char *to, size_t n)
+{
+	int got;
+
+	if (door->ssl == NULL)
+		return recv(fd, to, n, 0);
+	got = SSL_read(door->ssl, to, (int)n);
+	return got > 0 || SSL_get_error(door->ssl, got) ==
+	    SSL_ERROR_ZERO_RETURN ? got : -1;
+}
+
 /* Asks for the version.  The length of the reply, or -1. */
 static ssize_t
-ask(int fd, bool binary, char *reply)
+ask(struct door *door, int fd, char *reply)
 {
+	bool binary = door->binary;
 	static const char text[] = "version\r\n";
 	static const char packet[HEAD] = { '\x80', 0x0b };
 	ssize_t n = binary ? (ssize_t)sizeof(packet) :
 	    (ssize_t)sizeof(text) - 1, got;
 	size_t have = 0, want;
 
-	if (send(fd, binary ? packet : text, (size_t)n, MSG_NOSIGNAL) != n)
+	if (door->tls && !open_tls(door, fd))
+		return -1;
+	if (send_some(door, fd, binary ? packet : text, (size_t)n) != n)
 		return -1;
 	for (;;) {
-		got = recv(fd, reply + have, REPLY_MAX - 1 - have, 0);
+		got = receive_some(door, fd, reply + have,
+		    REPLY_MAX - 1 - have);
 		if (got < 0)
 			return -1;
 		have += (size_t)got;
@@ -144,6 +201,38 @@ judge(char *reply, ssize_t n, bool binary)
 	return strncmp(reply, "ERROR ", 6) == 0 ? reply + 6 : NULL;
 }
 
+/* What is good of the server, or NULL; *n: the length of its reply, or -1. */
+static const char *
+visit(const struct config *config, struct door *door, char *reply, ssize_t *n)
+{
+	const char *good = NULL;
+	int reason, error;
+	int fd;
+
+	ERR_clear_error();
+	fd = config->unix_socket != NULL ? open_unix(config, door) :
+	    open_tcp(config, door);
+
+	*n = -1;
+	if (fd < 0)
+		return NULL;
+	*n = ask(door, fd, reply);
+	error = errno;
+	if (*n >= 0)
+		good = judge(reply, *n, door->binary);
+	reason = ERR_GET_REASON(ERR_peek_error());
+	if (*n < 0 && is_refused(reason))
+		good = "wants a client certificate";
+	else if (*n < 0 && reason != 0)
+		error = EPROTO;
+	door->is_clear = reason == SSL_R_WRONG_VERSION_NUMBER;
+	SSL_free(door->ssl);
+	door->ssl = NULL;
+	close(fd);
+	errno = error;
+	return good;
+}
+
 int
 health_check(const struct config *config, FILE *out, FILE *err)
 {
@@ -153,20 +242,17 @@ health_check(const struct config *config, FILE *out, FILE *err)
 		    config->sasl && config->auth_file == NULL,
 	};
 	char reply[REPLY_MAX];
-	const char *good = NULL;
-	ssize_t n = -1;
-	int fd, error;
+	const char *good;
+	ssize_t n;
+	int error;
 
 	errno = 0;
-	fd = config->unix_socket != NULL ? open_unix(config, &door) :
-	    open_tcp(config, &door);
-	if (fd >= 0)
-		n = ask(fd, door.binary, reply);
-	if (n >= 0)
-		good = judge(reply, n, door.binary);
+	good = visit(config, &door, reply, &n);
+	/* Who comes when it is full is told so in clear, and by nobody else. */
+	if (door.is_clear && visit(config, &door, reply, &n) != NULL &&
+	    strncmp(reply, "ERROR Too many", 14) == 0)
+		good = "is full";
 	error = errno == EAGAIN ? ETIMEDOUT : errno;
-	if (fd >= 0)
-		close(fd);
 	if (good != NULL) {
 		fprintf(out, "slabd: %s answers: %s\n", door.name, good);
 		return 0;

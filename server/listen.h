@@ -46,6 +46,7 @@ struct listener {
 	enum proto_name protocol;
 	bool is_unix;
 	bool auth; /* clients have to log in */
+	enum address_tls tls;
 	char tag[ADDRESS_TAG_MAX + 1];
 	char name[LISTEN_NAME_MAX]; /* 127.0.0.1:11211, [::1]:11211, a path */
 	struct listening *all; /* listen.c's own */

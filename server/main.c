@@ -19,6 +19,7 @@
 #include "server/server.h"
 #include "server/service.h"
 #include "server/supply.h"
+#include "server/tls.h"
 #include "server/udp.h"
 #include "server/worker.h"
 
@@ -91,18 +92,41 @@ on_end(uv_signal_t *handle, int number)
 }
 
 static void
-on_hangup(uv_signal_t *handle, int number)
+reload_users(struct server *srv)
 {
-	struct program *p = handle->data;
 	char why[USERS_WHY_MAX];
 
-	(void)number;
-	if (p->server.auth == NULL)
-		log_info("SIGHUP: there is nothing to read again");
-	else if (auth_reload(p->server.auth, why))
+	if (auth_reload(srv->auth, why))
 		log_info("SIGHUP: the users were read again");
 	else
 		log_error("%s; the users of before stay", why);
+}
+
+static void
+reload_certificates(struct server *srv, uint64_t ms)
+{
+	char why[TLS_WHY_MAX];
+
+	if (tls_reload(srv->tls, server_now(srv, ms), why))
+		log_info("SIGHUP: the certificates were read again");
+	else
+		log_error("Could not reload TLS certificates on SIGHUP: %s; "
+		    "those of before stay", why);
+}
+
+static void
+on_hangup(uv_signal_t *handle, int number)
+{
+	struct program *p = handle->data;
+	struct server *srv = &p->server;
+
+	(void)number;
+	if (srv->auth == NULL && srv->tls == NULL)
+		log_info("SIGHUP: there is nothing to read again");
+	if (srv->auth != NULL)
+		reload_users(srv);
+	if (srv->tls != NULL)
+		reload_certificates(srv, uv_now(&p->loop));
 }
 
 static void
@@ -138,9 +162,10 @@ print_try(char *text, size_t room, const struct listener *l)
 	if (l->is_unix)
 		snprintf(text, room, "nc -U %s", l->name);
 	else if (colon != NULL)
-		snprintf(text, room, "nc %s %s", strncmp(l->name, "0.0.0.0:",
-		    8) == 0 || *l->name == '[' ? "localhost" : "127.0.0.1",
-		    colon + 1);
+		snprintf(text, room, l->tls == ADDRESS_TLS_NOT ? "nc %s %s" :
+		    "openssl s_client -quiet -connect %s:%s",
+		    strncmp(l->name, "0.0.0.0:", 8) == 0 ||
+		    *l->name == '[' ? "localhost" : "127.0.0.1", colon + 1);
 }
 
 static void
@@ -181,6 +206,25 @@ start_server(struct program *p)
 	return CONFIG_RUN;
 }
 
+/* The files are read while it is still root. */
+static int
+start_tls(struct program *p)
+{
+	char why[TLS_WHY_MAX];
+
+	if (!p->config.ssl) {
+		if (p->config.ssl_chain_cert != NULL)
+			log_warn("-o ssl_chain_cert: without -Z there is no "
+			    "TLS, and it serves in clear");
+		return CONFIG_RUN;
+	}
+	p->server.tls = tls_new(&p->config, why);
+	if (p->server.tls != NULL)
+		return CONFIG_RUN;
+	log_error("%s", why);
+	return CONFIG_USAGE;
+}
+
 static int
 start_workers(struct program *p)
 {
@@ -205,8 +249,12 @@ start_workers(struct program *p)
 
 /* They were read by root. */
 static void
-check_users(const struct program *p)
+check_files(const struct program *p)
 {
+	if (p->server.tls != NULL && !tls_may_reload(p->server.tls))
+		log_warn("the certificate or its key may not be read by the "
+		    "user that the server has become: refresh_certs and SIGHUP "
+		    "will not do; chown them");
 	if (p->server.auth != NULL && !auth_may_reload(p->server.auth))
 		log_warn("the user file may not be read by the user that the "
 		    "server has become: changes will not be seen; chown it");
@@ -223,6 +271,8 @@ start(struct program *p)
 	if (status == CONFIG_RUN)
 		status = start_server(p);
 	if (status == CONFIG_RUN)
+		status = start_tls(p);
+	if (status == CONFIG_RUN)
 		status = listen_inherit(p->listening, service_sockets());
 	if (status == CONFIG_RUN)
 		status = listen_bind_tcp(p->listening);
@@ -235,7 +285,7 @@ start(struct program *p)
 	if (status == CONFIG_RUN)
 		status = daemon_switch_user(&p->config);
 	if (status == CONFIG_RUN) {
-		check_users(p);
+		check_files(p);
 		status = listen_bind_unix(p->listening);
 	}
 	if (status == CONFIG_RUN)
@@ -268,6 +318,8 @@ stop(struct program *p)
 	if (p->listening != NULL)
 		listen_free(&p->listening);
 	udp_free(&p->udp);
+	if (p->server.tls != NULL)
+		tls_free(&p->server.tls);
 	server_fini(&p->server);
 	daemon_fini(&p->daemon);
 	config_fini(&p->config);

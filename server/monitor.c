@@ -128,6 +128,9 @@ parse(const char *where, struct address *a, const char **why)
 	    where);
 	if (!address_parse(whole, strlen(whole), a, why))
 		return false;
+	*why = "there is no TLS here";
+	if (a->tls == ADDRESS_TLS_BASIC || a->tls == ADDRESS_TLS_MUTUAL)
+		return false;
 	*why = "needs a port, as in 127.0.0.1:9150";
 	return a->port > 0 && a->port < CONFIG_PORT_ANY;
 }

@@ -86,9 +86,8 @@ O('S', "enable-sasl", NULL, on, sasl, 0, 0, NULL, NULL,                       \
   "clients log in by SASL, PLAIN or SCRAM-SHA-256")                           \
 O('Y', "auth-file", "<file>", text, auth_file, 0, 0, NULL, NULL,              \
   "clients log in; the users are in this file (slabd-passwd)")                \
-O('Z', "enable-ssl", NULL, refused, ssl, 0, 0, NULL,                          \
-  "TLS is not there yet, and slabd will not serve in clear what you want "    \
-  "encrypted", "TLS")                                                         \
+O('Z', "enable-ssl", NULL, on, ssl, 0, 0, NULL, NULL,                         \
+  "TLS on TCP, see -o ssl_...; notls:, btls:, mtls: before an address of -l") \
 G("process")                                                                  \
 O('d', "daemon", NULL, on, daemonize, 0, 0, NULL, NULL,                       \
   "detach; errors of the start are still shown")                              \
@@ -119,7 +118,7 @@ O('o', "extended", "<list>", extended, unused, 0, 0, NULL, NULL,              \
   "further options, separated by commas:")
 
 #define NO_FLASH "slabd keeps everything in memory"
-#define NO_TLS "TLS is not there yet, and -Z is refused"
+#define OWN_RECORDS "slabd sends records of 16 KB, as TLS has them"
 #define OWN_PAGES "slabd moves pages between classes by what they earn there"
 #define OWN_SWEEP "slabd's sweep of the expired sets its own pace"
 #define OWN_CHUNKS "slabd chains large values over chunks of its own choice"
@@ -200,6 +199,27 @@ O(0, "cluster", "<host:port,...>", text, cluster, 0, 0, NULL, NULL,           \
   "the nodes that config get cluster tells")                                  \
 O(0, "cluster_version", "<num>", number, cluster_version, 1, 4294967295.0,    \
   "1", NULL, "the version of that list: higher than the last one's")          \
+G("encryption, with -Z")                                                      \
+O(0, "ssl_chain_cert", "<file>", text, ssl_chain_cert, 0, 0, NULL, NULL,      \
+  "certificate, and those between it and the root, PEM")                      \
+O(0, "ssl_key", "<file>", text, ssl_key, 0, 0, NULL, NULL,                    \
+  "its key, if that is not in the same file")                                 \
+O(0, "ssl_keyformat", "<num>", number, ssl_keyformat, 1, 2, "1", NULL,        \
+  "1: PEM, 2: DER")                                                           \
+O(0, "ssl_verify_mode", "<num>", number, ssl_verify_mode, 0, 3, "0", NULL,    \
+  "client certificates, 0: none, 1: if there is one, 2 or 3: a must")         \
+O(0, "ssl_ca_cert", "<file>", text, ssl_ca_cert, 0, 0, NULL, NULL,            \
+  "who signs good client certificates, PEM")                                  \
+O(0, "ssl_ciphers", "<list>", text, ssl_ciphers, 0, 0, NULL, NULL,            \
+  "ciphers up to TLS 1.2, as openssl ciphers lists them")                     \
+O(0, "ssl_min_version", "<num>", number, ssl_min_version, 0, 3, "2", NULL,    \
+  "least version, 0: TLS 1.0 to 3: TLS 1.3")                                  \
+O(0, "ssl_session_cache", NULL, on, ssl_session_cache, 0, 0, NULL, NULL,      \
+  "keep sessions to be resumed (tickets are given in any case)")              \
+O(0, "ssl_kernel_tls", NULL, on, ssl_kernel_tls, 0, 0, NULL, NULL,            \
+  "let the kernel encrypt, where it can")                                     \
+O(0, "ssl_wbuf_size", "<kb>", kilobytes, ssl_wbuf_size, 1024, 1073741824.0,   \
+  "16", OWN_RECORDS, "output buffer")                                         \
 G("statistics and logs")                                                      \
 O(0, "metrics", "<addr:port>", text, metrics, 0, 0, NULL, NULL,               \
   "serve /metrics (Prometheus) and /healthz by HTTP")                         \
@@ -227,8 +247,7 @@ O(0, "inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                     \
   "numbers are written when they are asked for", "ready-made heads")          \
 O(0, "no_inline_ascii_resp", NULL, none, unused, 0, 0, NULL,                  \
   "it is the default", "no ready-made heads")                                 \
-G("those of proxy, flash and TLS (proxy_*, ext_*, ssl_*): accepted, no "      \
-  "effect")                                                                   \
+G("those of proxy and flash (proxy_*, ext_*): accepted, no effect")           \
 O(0, "proxy_config", "<file>", none, unused, 0, 0, NULL, NO_PROXY, NULL)      \
 O(0, "proxy_arg", "<text>", none, unused, 0, 0, NULL, NO_PROXY, NULL)         \
 O(0, "proxy_uring", NULL, none, unused, 0, 0, NULL, NO_PROXY, NULL)           \
@@ -246,17 +265,7 @@ O(0, "ext_compact_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)  \
 O(0, "ext_drop_under", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)     \
 O(0, "ext_max_sleep", "<us>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
 O(0, "ext_max_frag", "<num>", none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
-O(0, "ext_drop_unread", NULL, none, unused, 0, 0, NULL, NO_FLASH, NULL)       \
-O(0, "ssl_chain_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, NULL)      \
-O(0, "ssl_key", "<file>", none, unused, 0, 0, NULL, NO_TLS, NULL)             \
-O(0, "ssl_verify_mode", "<num>", none, unused, 0, 0, NULL, NO_TLS, NULL)      \
-O(0, "ssl_keyformat", "<name>", none, unused, 0, 0, NULL, NO_TLS, NULL)       \
-O(0, "ssl_ciphers", "<list>", none, unused, 0, 0, NULL, NO_TLS, NULL)         \
-O(0, "ssl_ca_cert", "<file>", none, unused, 0, 0, NULL, NO_TLS, NULL)         \
-O(0, "ssl_wbuf_size", "<kb>", none, unused, 0, 0, NULL, NO_TLS, NULL)         \
-O(0, "ssl_session_cache", NULL, none, unused, 0, 0, NULL, NO_TLS, NULL)       \
-O(0, "ssl_kernel_tls", NULL, none, unused, 0, 0, NULL, NO_TLS, NULL)          \
-O(0, "ssl_min_version", "<name>", none, unused, 0, 0, NULL, NO_TLS, NULL)
+O(0, "ext_drop_unread", NULL, none, unused, 0, 0, NULL, NO_FLASH, NULL)
 /* clang-format on */
 
 #endif

@@ -6,9 +6,9 @@
  *      client  c=biws,r=NONCE+OURS,p=PROOF             scram_final()
  *      server  v=SIGNATURE
  *
- * No channel binding: without TLS there is nothing to bind to.  Names and
- * passwords are compared as they come, not normalised, which is the same for
- * ASCII.
+ * No channel binding, with TLS or without: memcached's clients know none.
+ * Names and passwords are compared as they come, not normalised, which is the
+ * same for ASCII.
  *
  * Owns:    nothing; struct scram is the caller's, who wipes it.
  * Threads: any; pure.

@@ -20,6 +20,7 @@
 
 struct auth;
 struct runtime;
+struct tls;
 struct detail;
 struct host;
 struct watch;
@@ -74,6 +75,7 @@ struct server {
 	struct detail *detail; /* per-prefix counts */
 	struct watch *watch;   /* the watchers */
 	struct auth *auth;     /* NULL: nobody has to log in */
+	struct tls *tls;       /* NULL: no TLS; main.c's own */
 	char *cluster;	       /* the reply to config get cluster, or NULL */
 	char why[SERVER_WHY_MAX]; /* server_init(): what it says, if long */
 	/* any thread, relaxed */

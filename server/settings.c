@@ -1,5 +1,6 @@
 /* settings.c - see stats.h: the group `stats settings`. */
 #include "server/stats.h"
+#include "server/tls.h"
 
 static const char *
 yes_no(bool yes)
@@ -89,7 +90,23 @@ struct view {
 	N(worker_logbuf_size, v->c->worker_logbuf)                            \
 	N(read_buf_mem_limit, v->c->read_buf_mem_limit)                       \
 	B(track_sizes, v->c->track_sizes)                                     \
-	B(inline_ascii_response, v->c->inline_ascii_response)                 \
+	B(inline_ascii_response, v->c->inline_ascii_response)
+
+/* With -Z only. */
+#define TLS_SETTINGS(S, F, B, N, O)                                           \
+	B(ssl_enabled, v->c->ssl)                                             \
+	S(ssl_chain_cert, or_text(v->c->ssl_chain_cert, "(null)"))            \
+	S(ssl_key, or_text(v->c->ssl_key, "(null)"))                          \
+	N(ssl_verify_mode, tls_verify_mode(v->c->ssl_verify_mode))            \
+	N(ssl_keyformat, v->c->ssl_keyformat)                                 \
+	S(ssl_ciphers, or_text(v->c->ssl_ciphers, "NULL"))                    \
+	S(ssl_ca_cert, or_text(v->c->ssl_ca_cert, "NULL"))                    \
+	N(ssl_wbuf_size, v->c->ssl_wbuf_size)                                 \
+	B(ssl_session_cache, v->c->ssl_session_cache)                         \
+	B(ssl_kernel_tls, v->c->ssl_kernel_tls)                               \
+	S(ssl_min_version, tls_version_name(v->c->ssl_min_version))
+
+#define LAST_SETTINGS(S, F, B, N, O)                                          \
 	N(num_napi_ids, v->c->napi_ids)                                       \
 	S(memory_file, or_text(v->c->memory_file, "(null)"))                  \
 	N(client_flags_size, CACHE_FLAGS_SIZE)
@@ -115,6 +132,10 @@ stats_settings(struct call *call, struct answer *a)
 #define N(name, number) answer_number(a, #name, (uint64_t)(number));
 #define O(name, number) answer_stat(a, #name, "%o", number);
 	SETTINGS(S, F, B, N, O)
+	if (v->c->ssl) {
+		TLS_SETTINGS(S, F, B, N, O)
+	}
+	LAST_SETTINGS(S, F, B, N, O)
 #undef S
 #undef F
 #undef B

@@ -12,6 +12,7 @@
 
 #include "proto/token.h"
 #include "server/detail.h"
+#include "server/tls.h"
 #include "server/watch.h"
 #include "server/words.h"
 
@@ -114,7 +115,7 @@ struct view {
 	struct watch_counts watch;
 	struct rusage usage;
 	uint64_t crawler_starts, uptime, connections;
-	bool crawler, maintainer, reassign;
+	bool crawler, maintainer, reassign, tls;
 };
 
 /*
@@ -201,6 +202,13 @@ struct view {
 	N(log_watcher_skipped, true, v->watch.skipped)                        \
 	N(log_watcher_sent, true, v->watch.sent)                              \
 	N(log_watchers, true, v->watch.watchers)                              \
+	N(ssl_new_sessions, v->tls && v->config->ssl_session_cache,           \
+	    v->sum.counters.ssl_new_sessions)                                 \
+	N(ssl_handshake_errors, v->tls,                                       \
+	    v->sum.counters.ssl_handshake_errors)                             \
+	N(ssl_proto_errors, v->tls, v->sum.counters.ssl_proto_errors)         \
+	N(time_since_server_cert_refresh, v->tls,                             \
+	    v->uptime - tls_loaded(v->srv->tls))                              \
 	N(unexpected_napi_ids, true, 0)                                       \
 	N(round_robin_fallback, true, 0)                                      \
 	N(bytes, true, v->cache.bytes)                                        \
@@ -236,6 +244,7 @@ look(struct call *call, struct view *v)
 	    memory_order_relaxed);
 	v->crawler = tuning.crawler;
 	v->maintainer = srv->config->lru_maintainer;
+	v->tls = srv->tls != NULL;
 	v->reassign = srv->config->slab_reassign;
 	stats_sum(srv, &v->sum);
 	for (unsigned i = 0; i < CACHE_CLASSES; i++) {

@@ -260,6 +260,17 @@ watch_connection(struct watch *w, int fd, const char *reason)
 	publish(w, OBSERVE_CONNEVENTS, text, (size_t)n);
 }
 
+/* memcached says fd here, and cfd elsewhere. */
+void
+watch_tls_error(struct watch *w, int fd, const char *why)
+{
+	char text[LINE_MOST - STAMP_MOST];
+	int n = snprintf(text, sizeof(text), "conntlserr fd=%d msg=%.300s\n",
+	    fd, why);
+
+	publish(w, OBSERVE_CONNEVENTS, text, (size_t)n);
+}
+
 /* ------------------------------------------------------------ watchers */
 
 static enum stream_state

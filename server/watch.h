@@ -59,6 +59,9 @@ void watch_miss(struct watch *, enum observing kind, uint64_t n);
  * if it went.  The socket is still open. */
 void watch_connection(struct watch *, int fd, const char *reason);
 
+/* TLS broke; why, in OpenSSL's words. */
+void watch_tls_error(struct watch *, int fd, const char *why);
+
 /* kinds: of enum observing.  NULL and *why: a line for the client. */
 struct stream *watch_open(struct watch *, struct host *, unsigned kinds,
     const char **why);

@@ -20,8 +20,7 @@ enum {
 /* A socket on its way from another worker, which accepted it. */
 struct letter {
 	int fd;
-	enum proto_name proto;
-	bool auth;
+	const struct listener *listener; /* it stays put */
 };
 
 struct worker {
@@ -55,7 +54,7 @@ static void
 take(struct worker *w, const struct letter *letter)
 {
 	if (!w->draining) {
-		conn_open(&w->conns, letter->fd, letter->proto, letter->auth);
+		conn_open(&w->conns, letter->fd, letter->listener);
 		return;
 	}
 	close(letter->fd);
@@ -227,7 +226,7 @@ void
 worker_take(struct worker *w, int fd, const struct listener *listener)
 {
 	conns_expect(&w->conns);
-	take(w, &(struct letter){ fd, listener->protocol, listener->auth });
+	take(w, &(struct letter){ fd, listener });
 }
 
 void
@@ -239,9 +238,7 @@ worker_adopt(struct worker *w, int fd, const struct listener *listener)
 	uv_mutex_lock(&w->lock);
 	taken = grow_letters(w);
 	if (taken)
-		w->letters[w->nletters++] =
-		    (struct letter){ fd, listener->protocol,
-			listener->auth };
+		w->letters[w->nletters++] = (struct letter){ fd, listener };
 	uv_mutex_unlock(&w->lock);
 	if (!taken) {
 		close(fd);

@@ -7,7 +7,7 @@
 cd "$(dirname "$0")/.." || exit 1
 B=build
 CC=${CC:-cc}
-CFLAGS="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libuv libsodium libseccomp libmicrohttpd)"
+CFLAGS="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libuv libsodium libseccomp libssl libmicrohttpd)"
 TMP=$B/lint
 mkdir -p $TMP
 

@@ -18,6 +18,7 @@
 	X(session)                                                            \
 	X(stats)                                                              \
 	X(throttle)                                                           \
+	X(tls)                                                                \
 	X(users)                                                              \
 	X(watch)                                                              \
 	X(work)

@@ -212,6 +212,43 @@ START_TEST(test_cluster)
 }
 END_TEST
 
+START_TEST(test_tls)
+{
+	accept_line("-Z -o ssl_chain_cert=/c");
+	ck_assert(config.ssl);
+	ck_assert_str_eq(config.ssl_chain_cert, "/c");
+	ck_assert_ptr_null(config.ssl_key);
+	ck_assert_ptr_null(config.ssl_ca_cert);
+	ck_assert_ptr_null(config.ssl_ciphers);
+	ck_assert_uint_eq(config.ssl_verify_mode, 0);
+	ck_assert_uint_eq(config.ssl_keyformat, 1);
+	ck_assert_uint_eq(config.ssl_min_version, 2);
+	ck_assert_uint_eq(config.ssl_wbuf_size, 16384);
+	ck_assert(!config.ssl_session_cache && !config.ssl_kernel_tls);
+	config_fini(&config);
+	accept_line("--enable-ssl -o ssl_chain_cert=/c,ssl_key=/k,"
+		    "ssl_verify_mode=3,ssl_keyformat=2,ssl_ciphers=A:!B,"
+		    "ssl_ca_cert=/a,ssl_session_cache,ssl_kernel_tls,"
+		    "ssl_min_version=3");
+	ck_assert(config.ssl);
+	ck_assert_str_eq(config.ssl_key, "/k");
+	ck_assert_str_eq(config.ssl_ca_cert, "/a");
+	ck_assert_str_eq(config.ssl_ciphers, "A:!B");
+	ck_assert_uint_eq(config.ssl_verify_mode, 3);
+	ck_assert_uint_eq(config.ssl_keyformat, 2);
+	ck_assert_uint_eq(config.ssl_min_version, 3);
+	ck_assert(config.ssl_session_cache && config.ssl_kernel_tls);
+	config_fini(&config);
+	/* As with memcached: of no use, but no error. */
+	accept_line("-o ssl_chain_cert=/c,ssl_verify_mode=2");
+	ck_assert(!config.ssl);
+	config_fini(&config);
+	/* It asks; it needs no certificate. */
+	accept_line("-Z --healthcheck");
+	config_fini(&config);
+}
+END_TEST
+
 /* What slabd has no use for, or would advise against, is taken, kept for stats,
  * and said so once. */
 static const struct {
@@ -229,7 +266,7 @@ static const struct {
 	{ "-o lru_crawler_sleep=7", "slabd: -o lru_crawler_sleep=7: accepted" },
 	{ "-I 16k -o slab_chunk_max=16", "slabd: -o slab_chunk_max=16: " },
 	{ "-o ext_path=/f:1G", "slabd: -o ext_path=/f:1G: accepted" },
-	{ "-o ssl_key=/k", "slabd: -o ssl_key=/k: accepted" },
+	{ "-o ssl_wbuf_size=64", "slabd: -o ssl_wbuf_size=64: accepted" },
 	{ "-o no_hashexpand", "slabd: -o no_hashexpand: accepted" },
 	{ "-o resp_obj_mem_limit=1", "slabd: -o resp_obj_mem_limit=1: " },
 	{ "-o proxy_config=x", "slabd: -o proxy_config=x: accepted" },
@@ -299,7 +336,17 @@ static const struct {
 	{ "-Y /f -S -B ascii", 64, "-S: SASL is of the binary protocol" },
 	{ "-Y /f -B binary", 64, "add -S" },
 	{ "-Y", 1, "-Y needs an argument" },
-	{ "-Z", 64, "-Z: TLS is not there yet" },
+	{ "-Z", 64, "-Z: a certificate and its key are needed: -o ssl_ch" },
+	{ "-Z -o ssl_key=/k", 64, "-Z: a certificate" },
+	{ "-Z -p 0 -o ssl_chain_cert=/c", 64, "-Z: TLS is for TCP" },
+	{ "-o ssl_chain_cert", 1, "needs a value" },
+	{ "-o ssl_verify_mode=4", 1, "must be a number from 0 to 3" },
+	{ "-o ssl_verify_mode=x", 1, "ssl_verify_mode=x" },
+	{ "-o ssl_keyformat=0", 1, "must be a number from 1 to 2" },
+	{ "-o ssl_keyformat=PEM", 1, "ssl_keyformat=PEM" },
+	{ "-o ssl_min_version=4", 1, "must be a number from 0 to 3" },
+	{ "-o ssl_wbuf_size=0", 1, "ssl_wbuf_size=0" },
+	{ "-o ssl_session_cache=1", 1, "takes no value" },
 	{ "-U 65536", 1, "-U 65536" },
 	{ "-U 5 -Y /f", 64, "-U: nobody can log in by UDP" },
 	{ "-o nosuch", 1, "-o nosuch: unknown" },
@@ -562,9 +609,9 @@ END_TEST
 
 static const char *const no_addresses[] = { "", ":", ":5", "[::1", "[::1]x",
 	"[::1]5", "[]", "a:", "a:0", "a:65536", "a:5x", "a:-2", "a:+5",
-	"btls:a", "mtls:a", "proto[proxy]:a", "proto[morse]:a", "proto[ascii",
+	"proto[proxy]:a", "proto[morse]:a", "proto[ascii",
 	"tag[]:a", "tag[123456789]:a", "tag_:a", "tag_123456789_:a", "tag_a:b",
-	"notls:", "notls:127.0.0.1" };
+	"notls:", "mtls:", "btls:" };
 
 START_TEST(test_no_address)
 {
@@ -574,6 +621,31 @@ START_TEST(test_no_address)
 	ck_assert_msg(!address_parse(text, strlen(text), &a, &why), "%s",
 	    text);
 	ck_assert_ptr_nonnull(why);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	enum address_tls tls;
+} tls_tags[] = {
+	{ "a", ADDRESS_TLS_USUAL },
+	{ "notls:a", ADDRESS_TLS_NOT },
+	{ "btls:a", ADDRESS_TLS_BASIC },
+	{ "mtls:a", ADDRESS_TLS_MUTUAL },
+	{ "mtls:proto[ascii]:tag_tools_:a:11212", ADDRESS_TLS_MUTUAL },
+	{ "tag[t]:btls:noauth:a", ADDRESS_TLS_BASIC },
+	{ "notls:[::1]:1", ADDRESS_TLS_NOT },
+};
+
+START_TEST(test_tls_tags)
+{
+	const char *text = tls_tags[_i].text, *why;
+	struct address a;
+
+	ck_assert_msg(address_parse(text, strlen(text), &a, &why), "%s", why);
+	ck_assert_int_eq(a.tls, tls_tags[_i].tls);
+	ck_assert_msg(strcmp(a.host, "a") == 0 || strcmp(a.host, "::1") == 0,
+	    "%s", a.host);
 }
 END_TEST
 
@@ -627,6 +699,7 @@ config_suite(void)
 	tcase_add_test(t, test_last_one_wins);
 	tcase_add_test(t, test_suboptions);
 	tcase_add_test(t, test_cluster);
+	tcase_add_test(t, test_tls);
 	tcase_add_loop_test(t, test_moot, 0, NMOOT);
 	tcase_add_loop_test(t, test_refused, 0, NREFUSED);
 	tcase_add_test(t, test_whose_option);
@@ -638,6 +711,8 @@ config_suite(void)
 	tcase_add_test(t, test_manual_has_every_option);
 	tcase_add_loop_test(t, test_address, 0, NADDRESSES);
 	tcase_add_loop_test(t, test_no_address, 0, NNO_ADDRESSES);
+	tcase_add_loop_test(t, test_tls_tags, 0,
+	    sizeof(tls_tags) / sizeof(*tls_tags));
 	tcase_add_test(t, test_long_address);
 	tcase_add_test(t, test_address_list);
 	suite_add_tcase(s, t);

@@ -111,12 +111,42 @@ START_TEST(test_tags_and_protocols)
 }
 END_TEST
 
+/* TCP speaks TLS if the server does, but for those that say otherwise. */
+START_TEST(test_tls)
+{
+	static const enum address_tls expected[] = { ADDRESS_TLS_USUAL,
+		ADDRESS_TLS_NOT, ADDRESS_TLS_BASIC, ADDRESS_TLS_MUTUAL,
+		ADDRESS_TLS_NOT };
+	struct listening *all;
+
+	config.listen = "127.0.0.1,notls:127.0.0.1,btls:127.0.0.1,"
+			"mtls:127.0.0.1";
+	config.unix_socket = path;
+	config.ssl = true;
+	server.tls = (struct tls *)&config; /* any */
+	all = bind_all();
+	ck_assert_uint_eq(listen_count(all), 5);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(listen_at(all, i)->tls, expected[i]);
+	listen_free(&all);
+	server.tls = NULL;
+	config.ssl = false;
+	config.listen = NULL;
+	all = bind_all();
+	for (unsigned i = 0; i < listen_count(all); i++)
+		ck_assert_int_eq(listen_at(all, i)->tls, ADDRESS_TLS_NOT);
+	listen_free(&all);
+}
+END_TEST
+
 static const struct {
 	const char *listen;
 	unsigned port;
 	int status;
 } bad[] = {
-	{ "mtls:127.0.0.1", 0, CONFIG_USAGE },
+	{ "mtls:127.0.0.1", CONFIG_PORT_ANY, CONFIG_USAGE },
+	{ "btls:127.0.0.1", CONFIG_PORT_ANY, CONFIG_USAGE },
+	{ "notls:127.0.0.1", CONFIG_PORT_ANY, CONFIG_USAGE },
 	{ "127.0.0.1:0", 1, CONFIG_USAGE },
 	{ "192.0.2.1", CONFIG_PORT_ANY, CONFIG_NO_BIND }, /* not ours */
 	{ "127.0.0.1,192.0.2.1", CONFIG_PORT_ANY, CONFIG_NO_BIND },
@@ -352,6 +382,7 @@ listen_suite(void)
 	tcase_add_test(t, test_any_port_is_the_same_for_both);
 	tcase_add_test(t, test_a_port_that_is_taken);
 	tcase_add_test(t, test_tags_and_protocols);
+	tcase_add_test(t, test_tls);
 	tcase_add_loop_test(t, test_bad_addresses, 0,
 	    sizeof(bad) / sizeof(*bad));
 	tcase_add_test(t, test_no_port_at_all);
