@@ -15,7 +15,8 @@ without a number are older.  The last test here sees that all of them exist.
                           Meta.test_6_*
  7  reference counting    test_siege.Blocked, .Many,     Binary.test_7_*
                           Meta.test_7_*
- 8  half-open clients     test_siege.HalfOpen            Binary.test_8_*
+ 8  half-open clients     test_siege.HalfOpen,           Binary.test_8_*
+                          test_tls.Handshake
  9  states of a login     test_holes.Hole9,              test_holes.Hole9
                           test_siege.AuthFile
 10  the user file         test_holes.Hole10, test_siege.AuthFile
@@ -31,8 +32,8 @@ without a number are older.  The last test here sees that all of them exist.
 18  which reply is whose  every row of test_hostile,     Binary.test_18_*
                           Meta.test_18_*
 
-There is no TLS, no tags and no warm restart yet: their parts of 8, 13 and 16
-have nothing to be tried on.
+There are no tags and no warm restart yet: their parts of 13 and 16 have nothing
+to be tried on.
 """
 import base64
 import pathlib
@@ -633,7 +634,7 @@ class Table(unittest.TestCase):
         module = None
         names = re.findall(r"((?:test_[a-z]+)?)\.?([A-Z][A-Za-z0-9]+)"
                            r"(?:\.(test_\d+_)\*)?", __doc__.split("exist.")[1]
-                           .split("There is no TLS")[0])
+                           .split("There are no tags")[0])
         self.assertGreater(len(names), 30)
         for file, cls, prefix in names:
             if file:
