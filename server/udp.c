@@ -250,9 +250,11 @@ bind_list(struct udp *u)
 
 		if (!address_parse(text, n, &a, &why))
 			continue; /* the TCP listeners have said so */
+		/* As memcached: a port of its own is that of both. */
 		status = bind_host(u, *a.host != '\0' ? a.host : NULL,
-		    u->server->config->udp_port, a.has_protocol ?
-		    a.protocol : u->server->config->protocol, false);
+		    a.port != 0 ? a.port : u->server->config->udp_port,
+		    a.has_protocol ? a.protocol : u->server->config->protocol,
+		    false);
 		if (status != CONFIG_RUN)
 			return status;
 	}

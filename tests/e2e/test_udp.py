@@ -51,6 +51,18 @@ class Udp(harness.Case):
         self.assertEqual(self.ask(b"get b\r\n"),
                          b"VALUE b 0 20000\r\n" + value + b"\r\nEND\r\n")
 
+    def test_a_port_of_its_own(self):
+        """As memcached: an address with a port has it for UDP, too."""
+        ports = harness.free_port(), harness.free_port()
+        s = harness.Server(["-l", "127.0.0.1:%d,127.0.0.1:%d" % ports,
+                            "-U", str(harness.free_port())], listen=False)
+        self.addCleanup(s.stop)
+        s.port = ports[0]
+        s.wait_for_port()
+        for port in ports:
+            self.sock.connect(("127.0.0.1", port))
+            self.assertEqual(self.ask(b"mn\r\n"), b"MN\r\n")
+
     def test_what_is_dropped(self):
         c = self.connect()
         big = b"y" * 900000
