@@ -29,6 +29,8 @@ enum {
 
 struct tls {
 	const struct config *config;
+	/* Of the files, from the root on: a daemon leaves its folder. */
+	char *chain, *key, *authorities; /* the last: or NULL */
 	pthread_mutex_t lock; /* guards: */
 	SSL_CTX *context;
 	_Atomic uint32_t loaded;
@@ -92,19 +94,17 @@ no_passphrase(char *to, int room, int writing, void *arg)
 }
 
 static bool
-load_key(SSL_CTX *x, const struct config *c, char *why)
+load_key(SSL_CTX *x, const struct tls *tls, char *why)
 {
-	const char *cert = c->ssl_chain_cert;
-	const char *key = c->ssl_key != NULL ? c->ssl_key : cert;
-
 	SSL_CTX_set_default_passwd_cb(x, no_passphrase);
-	if (SSL_CTX_use_certificate_chain_file(x, cert) != 1)
-		return fail(why, "loading the certificate chain", cert);
-	if (SSL_CTX_use_PrivateKey_file(x, key, (int)c->ssl_keyformat) != 1)
+	if (SSL_CTX_use_certificate_chain_file(x, tls->chain) != 1)
+		return fail(why, "loading the certificate chain", tls->chain);
+	if (SSL_CTX_use_PrivateKey_file(x, tls->key,
+	    (int)tls->config->ssl_keyformat) != 1)
 		return fail(why, "loading the key (PEM, or DER with "
-		    "ssl_keyformat=2, without a passphrase)", key);
+		    "ssl_keyformat=2, without a passphrase)", tls->key);
 	if (SSL_CTX_check_private_key(x) != 1)
-		return fail(why, "validating the certificate", cert);
+		return fail(why, "validating the certificate", tls->chain);
 	return true;
 }
 
@@ -155,8 +155,9 @@ set_manners(SSL_CTX *x, const struct config *c)
 }
 
 static SSL_CTX *
-make(const struct config *c, char *why)
+make(const struct tls *tls, char *why)
 {
+	const struct config *c = tls->config;
 	SSL_CTX *x;
 
 	ERR_clear_error();
@@ -166,7 +167,8 @@ make(const struct config *c, char *why)
 		return NULL;
 	}
 	set_manners(x, c);
-	if (load_key(x, c, why) && load_authorities(x, c->ssl_ca_cert, why) &&
+	if (load_key(x, tls, why) &&
+	    load_authorities(x, tls->authorities, why) &&
 	    (c->ssl_ciphers == NULL ||
 	    SSL_CTX_set_cipher_list(x, c->ssl_ciphers) == 1 ||
 	    fail(why, "setting the provided cipher(s)", c->ssl_ciphers)))
@@ -175,23 +177,48 @@ make(const struct config *c, char *why)
 	return NULL;
 }
 
+/* As long as the name is; links stay links, for they may come to lead
+ * elsewhere.  NULL: no memory. */
+static char *
+from_root(const char *path)
+{
+	char *folder = *path == '/' ? NULL : getcwd(NULL, 0), *whole;
+	int n = asprintf(&whole, "%s%s%s", folder != NULL ? folder : "",
+	    folder != NULL ? "/" : "", path);
+
+	free(folder);
+	return n < 0 ? NULL : whole;
+}
+
+static bool
+name_files(struct tls *tls, const struct config *c)
+{
+	tls->chain = from_root(c->ssl_chain_cert);
+	tls->key = from_root(c->ssl_key != NULL ? c->ssl_key :
+	    c->ssl_chain_cert);
+	if (c->ssl_ca_cert != NULL)
+		tls->authorities = from_root(c->ssl_ca_cert);
+	return tls->chain != NULL && tls->key != NULL &&
+	    (c->ssl_ca_cert == NULL || tls->authorities != NULL);
+}
+
 struct tls *
 tls_new(const struct config *config, char *why)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
 
-	if (tls == NULL) {
-		snprintf(why, TLS_WHY_MAX, "out of memory for TLS");
+	snprintf(why, TLS_WHY_MAX, "out of memory for TLS");
+	if (tls == NULL)
 		return NULL;
-	}
-	tls->config = config;
-	tls->context = make(config, why);
-	if (tls->context == NULL) {
-		free(tls);
-		return NULL;
-	}
 	if (pthread_mutex_init(&tls->lock, NULL) != 0)
 		abort();
+	tls->config = config;
+	if (name_files(tls, config))
+		tls->context = make(tls, why);
+	if (tls->context == NULL) {
+		tls_free(&tls);
+		return NULL;
+	}
 	if (config->ssl_verify_mode > 0 && config->ssl_ca_cert == NULL)
 		log_warn("-o ssl_verify_mode: without -o ssl_ca_cert no "
 		    "client's certificate is good");
@@ -206,13 +233,16 @@ tls_free(struct tls **tp)
 	*tp = NULL;
 	SSL_CTX_free(tls->context);
 	pthread_mutex_destroy(&tls->lock);
+	free(tls->chain);
+	free(tls->key);
+	free(tls->authorities);
 	free(tls);
 }
 
 bool
 tls_reload(struct tls *tls, uint32_t now, char *why)
 {
-	SSL_CTX *fresh = make(tls->config, why), *old;
+	SSL_CTX *fresh = make(tls, why), *old;
 
 	if (fresh == NULL)
 		return false;
@@ -228,11 +258,8 @@ tls_reload(struct tls *tls, uint32_t now, char *why)
 bool
 tls_may_reload(const struct tls *tls)
 {
-	const struct config *c = tls->config;
-
-	return access(c->ssl_chain_cert, R_OK) == 0 &&
-	    (c->ssl_key == NULL || access(c->ssl_key, R_OK) == 0) &&
-	    (c->ssl_ca_cert == NULL || access(c->ssl_ca_cert, R_OK) == 0);
+	return access(tls->chain, R_OK) == 0 && access(tls->key, R_OK) == 0 &&
+	    (tls->authorities == NULL || access(tls->authorities, R_OK) == 0);
 }
 
 uint32_t

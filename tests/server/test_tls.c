@@ -388,6 +388,36 @@ START_TEST(test_reload)
 }
 END_TEST
 
+/* A daemon leaves the folder where it was started; and the files may be links
+ * that lead elsewhere later. */
+START_TEST(test_names_that_are_not_whole)
+{
+	char here[1024], name[16], other[sizeof(cert) + 8];
+	struct tls *tls;
+
+	ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+	snprintf(other, sizeof(other), "%s.1", cert);
+	ck_assert_int_eq(rename(cert, other), 0);
+	ck_assert_int_eq(symlink("cert.1", cert), 0);
+	ck_assert_int_eq(chdir(folder), 0);
+	config.ssl_chain_cert = "cert";
+	config.ssl_key = "key";
+	tls = tls_new(&config, why);
+	ck_assert_msg(tls != NULL, "%s", why);
+	ck_assert_int_eq(chdir("/"), 0);
+	ck_assert(tls_may_reload(tls));
+	ck_assert_int_eq(unlink(cert), 0);
+	write_certificate("two");
+	ck_assert_msg(tls_reload(tls, 5, why), "%s", why);
+	config.ssl_chain_cert = cert;
+	name_of(tls, name, sizeof(name));
+	ck_assert_str_eq(name, "two");
+	tls_free(&tls);
+	unlink(other);
+	ck_assert_int_eq(chdir(here), 0);
+}
+END_TEST
+
 /* The half of a change must not be served. */
 START_TEST(test_a_reload_that_fails)
 {
@@ -505,6 +535,7 @@ tls_suite(void)
 	tcase_add_test(t, test_the_end);
 	tcase_add_test(t, test_rubbish);
 	tcase_add_test(t, test_reload);
+	tcase_add_test(t, test_names_that_are_not_whole);
 	tcase_add_test(t, test_a_reload_that_fails);
 	tcase_add_loop_test(t, test_broken_files, 0,
 	    sizeof(broken) / sizeof(*broken));
