@@ -12,6 +12,7 @@
 enum {
 	GET = 4, /* bytes of "get " */
 	SET = 4,
+	SHORT = 32, /* bytes in which most keys end */
 	LINE_MIN = 16, /* of set and mg; the shorter can wait */
 	SCAN_MAX = PROTO_KEY_MAX + 6,
 };
@@ -41,6 +42,12 @@ is_mg(const char *in)
 	return in[0] == 'm' && in[1] == 'g' && in[2] == ' ';
 }
 
+static inline bool
+ends_line(const char *at)
+{
+	return at[0] == '\r' && at[1] == '\n';
+}
+
 static inline void
 deliver(struct request *req, enum op op, const char *key, size_t nkey,
     bool last)
@@ -58,24 +65,54 @@ static inline unsigned
 read_lines(const char **in, const char *end, struct request *batch,
     unsigned max)
 {
+	struct request *req = batch, *full = batch + max;
 	const char *at = *in;
-	unsigned count = 0;
 
-	while (count < max && end - at >= GET + 2 && is_get(at)) {
+	for (; req < full && end - at >= GET + 2 && is_get(at); *in = at) {
 		const char *key = at + GET;
-		size_t n = (size_t)(end - key);
-		size_t nkey = scan_key_end(key, n, SCAN_MAX);
+		size_t n = (size_t)(end - key), nkey;
 
+		if (__builtin_expect(n >= SHORT + 2, 1)) {
+			nkey = scan_low32(key);
+			if (nkey - 1 < SHORT - 1 && ends_line(key + nkey)) {
+				deliver(req++, OP_GET, key, nkey, true);
+				at = key + nkey + 2;
+				continue;
+			}
+		}
+		nkey = scan_key_end(key, n, SCAN_MAX);
 		if (nkey == n || key[nkey] != '\n')
 			break;
 		at = key + nkey + 1;
 		nkey -= key[(ptrdiff_t)nkey - 1] == '\r';
 		if (nkey - 1 >= PROTO_KEY_MAX)
 			break;
-		deliver(&batch[count++], OP_GET, key, nkey, true);
-		*in = at;
+		deliver(req++, OP_GET, key, nkey, true);
 	}
-	return count;
+	return (unsigned)(req - batch);
+}
+
+/* One of these keys, that may be the last.  Returns where the next one stands;
+ * NULL if it takes the other way, for blanks or a line end after a blank. */
+static inline const char *
+read_key(const char *key, const char *end, enum op op, struct request *req)
+{
+	size_t n = (size_t)(end - key);
+	size_t nkey = scan_key_end(key, n, SCAN_MAX);
+	const char *next = key + nkey + 1;
+	bool last;
+
+	if (nkey == n)
+		return NULL;
+	last = key[nkey] == '\n';
+	if (last)
+		nkey -= nkey > 0 && key[nkey - 1] == '\r';
+	else if (key[nkey] != ' ' || next == end || *next <= ' ')
+		return NULL;
+	if (nkey - 1 >= PROTO_KEY_MAX)
+		return NULL;
+	deliver(req, op, key, nkey, last);
+	return next;
 }
 
 /* The keys that are left of a line, of which one was read already: all of it
@@ -84,34 +121,32 @@ static inline unsigned
 read_keys(struct parser *p, const char **in, const char *end,
     struct request *batch, unsigned max)
 {
-	const char *key = *in;
+	struct request *req = batch, *full = batch + max;
+	const char *key = *in, *next;
 	enum op op = p->op;
-	unsigned count = 0;
 
-	while (count < max) {
-		size_t n = (size_t)(end - key);
-		size_t nkey = scan_key_end(key, n, SCAN_MAX);
-		const char *next = key + nkey + 1;
-		bool last;
+	while (req < full) {
+		if (__builtin_expect(end - key >= SHORT + 2, 1)) {
+			size_t nkey = scan_low32(key);
 
-		if (nkey == n)
+			if (nkey - 1 < SHORT - 1 && key[nkey] == ' ' &&
+			    (unsigned char)key[nkey + 1] > ' ') {
+				deliver(req++, op, key, nkey, false);
+				key += nkey + 1;
+				continue;
+			}
+		}
+		next = read_key(key, end, op, req);
+		if (next == NULL)
 			break;
-		last = key[nkey] == '\n';
-		/* Blanks or a line end after the last blank: the other way. */
-		if (last)
-			nkey -= nkey > 0 && key[nkey - 1] == '\r';
-		else if (key[nkey] != ' ' || next == end || *next <= ' ')
-			break;
-		if (nkey - 1 >= PROTO_KEY_MAX)
-			break;
-		deliver(&batch[count++], op, key, nkey, last);
-		*in = key = next;
-		if (last) {
+		key = next;
+		if ((req++)->last) {
 			p->in_keys = false;
 			break;
 		}
 	}
-	return count;
+	*in = key;
+	return (unsigned)(req - batch);
 }
 
 /* Sets whose value is there, and no longer than it may be. */
@@ -194,7 +229,7 @@ plain_parse(struct parser *p, const char *in, size_t n, struct request *batch,
 		got = read_text(p, &at, in + n, batch + count, max - count,
 		    most);
 		count += got;
-	} while (got != 0 && count < max);
+	} while (got != 0 && count < max && at < in + n);
 	*used = (size_t)(at - in);
 	return count;
 }
@@ -239,7 +274,21 @@ void
 plain_forget(struct plain_line *l)
 {
 	memset(l, 0, sizeof(*l));
-	l->form = PLAIN_FORMS;
+	l->nvalue = l->least = l->most = UINT32_MAX;
+}
+
+/* Sizes that take as many digits. */
+static void
+learn_range(struct plain_line *l, uint32_t nvalue)
+{
+	uint64_t least = 0, most = 9;
+
+	while (nvalue > most) {
+		least = most + 1;
+		most = 10 * most + 9;
+	}
+	l->least = (uint32_t)least;
+	l->most = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
 static char *
@@ -270,11 +319,11 @@ plain_learn(struct plain_line *l, enum plain_form form, uint32_t client_flags,
 	to = value - l->n + n;
 	if (to != value)
 		memmove(to, value, nvalue);
-	l->form = form;
 	l->client_flags = client_flags;
 	l->nvalue = nvalue;
+	learn_range(l, nvalue);
 	l->n = n;
-	memcpy(l->text + PLAIN_LINE - n, text, n);
+	memcpy((char *)(l->eights + 3) - n, text, n);
 	return to;
 }
 

@@ -98,6 +98,30 @@ scan_either_few(const char *p, size_t n, char a, char b)
 	return mask;
 }
 
+/* 32 bytes at p, all readable: the index of the first that is a blank or less;
+ * 32 if there is none. */
+static inline unsigned
+scan_low32(const char *p)
+{
+#ifdef SCAN_SSE2
+	const __m128i *at = (const __m128i *)(const void *)p;
+	const __m128i blank = _mm_set1_epi8(' '), none = _mm_setzero_si128();
+	__m128i a = _mm_subs_epu8(_mm_loadu_si128(at), blank);
+	__m128i b = _mm_subs_epu8(_mm_loadu_si128(at + 1), blank);
+	uint64_t mask = (uint64_t)1 << 32 |
+	    (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, none)) |
+	    (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b, none)) << 16;
+
+	return (unsigned)__builtin_ctzll(mask);
+#else
+	unsigned i;
+
+	for (i = 0; i < 32 && (unsigned char)p[i] > ' '; i++)
+		;
+	return i;
+#endif
+}
+
 /* The index of the first blank or line feed, n if there is none. */
 static inline size_t
 scan_word_end(const char *p, size_t n)
@@ -126,7 +150,7 @@ scan_word_end(const char *p, size_t n)
 
 /* The same, looking at no more than max bytes.  Most keys end within 32, so
  * the loop is only for the others. */
-static inline size_t
+__attribute__((always_inline)) static inline size_t
 scan_key_end(const char *p, size_t n, size_t max)
 {
 	uint32_t mask;
@@ -136,6 +160,10 @@ scan_key_end(const char *p, size_t n, size_t max)
 		    scan_either16(p + 16, ' ', '\n') << 16;
 		if (__builtin_expect(mask != 0, 1))
 			return (size_t)__builtin_ctz(mask);
+	} else if (n >= 16) {
+		mask = scan_either16(p, ' ', '\n') |
+		    scan_either16(p + n - 16, ' ', '\n') << (n - 16);
+		return mask != 0 ? (size_t)__builtin_ctz(mask) : n;
 	}
 	return scan_word_end(p, n < max ? n : max);
 }

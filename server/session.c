@@ -467,16 +467,17 @@ gather(struct session *s, struct host *h, const char *in, size_t n,
 static void
 look_ahead(struct host *h, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		const struct request *req = &h->batch[i];
-		struct cache_key *key = &h->keys[i];
+	const struct request *req = h->batch, *end = req + n;
+	struct cache_key *key = h->keys;
 
+	for (; req < end; req++, key++) {
 		key->bytes = req->key;
 		key->nbytes = req->nkey;
-		if (__builtin_expect(!command_has_key(req->op), 0)) {
-			key->bytes = "";
-			key->nbytes = 0;
-		}
+	}
+	/* What has none but OP_END, whose key has no bytes, ends a batch. */
+	if (n > 0 && __builtin_expect(!command_has_key(req[-1].op), 0)) {
+		key[-1].bytes = "";
+		key[-1].nbytes = 0;
 	}
 	cache_look_ahead(h->cache, h->keys, n);
 }

@@ -294,6 +294,36 @@ struct cache_hit {
 enum cache_read cache_read(struct cache *, const struct cache_caller *,
     const struct cache_key *, void *dst, struct cache_hit *);
 
+/*
+ * The same of one key after another, for replies that stand in a row: each
+ * value goes where it will stay if the reply around it is as long as the last
+ * one was.
+ *
+ *      dst |before, key| value |after|before, key| value |after ...
+ *
+ * Returns how many hits there were that fit into the frame; values says what
+ * they are.  When that is fewer than n, *odd is what became of the next key: it
+ * missed, or was left alone (ELSE), or is a HIT that does not fit: its value
+ * stands where one that fits would.  At most CACHE_AHEAD keys.
+ */
+struct cache_frame {
+	uint32_t before, after; /* bytes left free around each value */
+	bool key;	   /* before it also as many as the key has */
+	bool any_flags;
+	uint32_t client_flags; /* which fit, if not any does */
+	uint32_t least, span;  /* bytes of a value that fits: from least to
+				  least + span */
+};
+
+struct cache_value {
+	uint64_t cas;
+	uint32_t nvalue, client_flags;
+};
+
+unsigned cache_read_run(struct cache *, const struct cache_caller *,
+    const struct cache_key *, unsigned n, const struct cache_frame *,
+    char *dst, struct cache_value *values, enum cache_read *odd);
+
 /* STORED, NOT_STORED, EXISTS, NOT_FOUND (compare), TOO_LARGE, NO_MEMORY.
  * view (may be NULL) gets cas, nvalue and class_id on STORED. */
 enum cache_status cache_store(struct cache *, const struct cache_caller *,

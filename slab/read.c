@@ -92,14 +92,15 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 	const struct index_bucket *buckets[CACHE_AHEAD];
 	struct further further[CACHE_AHEAD];
 	unsigned nfurther = 0, lines = 0;
+	struct shard *shards = c->shards;
+	uint64_t seed = c->seed, mask = c->nshards - 1;
 
 	assert(n <= CACHE_AHEAD);
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t hash = hash_key(keys[i].bytes, keys[i].nbytes,
-		    c->seed);
+		uint64_t hash = hash_key(keys[i].bytes, keys[i].nbytes, seed);
 
 		keys[i].hash = hash;
-		buckets[i] = index_bucket(&door_shard(c, hash)->index, hash);
+		buckets[i] = index_bucket(&shards[hash & mask].index, hash);
 		__builtin_prefetch(buckets[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -107,7 +108,7 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 		uint32_t cell;
 		handle h;
 
-		k->spot = index_spot(&c->shards[0].index, buckets[i], k->hash,
+		k->spot = index_spot(&shards[0].index, buckets[i], k->hash,
 		    &cell);
 		if (__builtin_expect(k->spot == NULL, 0)) {
 			further[nfurther] = (struct further){ k, cell };
@@ -134,7 +135,7 @@ is_marked(uint32_t first, uint32_t accessed, uint32_t now)
 }
 
 /* As any other hit; but the item may be gone. */
-static void
+static __attribute__((noinline)) void
 mark_locked(struct cache *c, struct shard *s, const struct cache_caller *w,
     const struct cache_key *k, handle h)
 {
@@ -147,42 +148,45 @@ mark_locked(struct cache *c, struct shard *s, const struct cache_caller *w,
 	lock_release(&s->lock);
 }
 
-/* The item seemed to be what first says, when the shard's version was seen; see
- * readers.h for why it may be something else by now.  false: try otherwise. */
-DOOR_RACES static bool
-mark_unlocked(struct shard *s, const struct cache_caller *w, struct item *it,
-    uint32_t first, uint64_t seen)
+/* What was seen of an item without the lock: its header, and the shard's
+ * version meanwhile. */
+struct sight {
+	struct item *it;
+	handle h;
+	uint32_t first;
+	uint32_t nvalue, client_flags;
+	uint32_t deadline, accessed;
+	uint64_t cas;
+	uint64_t seen;
+};
+
+/* See readers.h for why the item may be something else by now.  false: try
+ * otherwise. */
+__attribute__((always_inline)) static inline bool
+mark_unlocked(struct shard *s, struct cache_reader *reader,
+    const struct sight *sight, uint32_t now)
 {
-	uint32_t bits = first / item_word(0, 0, 0, 1) & 0xff, marked, old;
+	uint32_t first = sight->first, marked, old = first;
+	uint32_t bits = first / item_word(0, 0, 0, 1) & 0xff;
 	bool unmoved;
 
+	if (reader == NULL)
+		return false;
 	marked = (first & ~item_word(0, 0, 0, 0xff)) |
 	    item_word(0, 0, 0, lru_marked(bits));
-	readers_enter(w->reader);
-	unmoved = lock_unmoved(&s->lock, seen);
+	readers_enter(reader);
+	unmoved = lock_unmoved(&s->lock, sight->seen);
 	if (unmoved) {
-		old = first;
 		if (marked != first)
 			__atomic_compare_exchange_n(
-			    (uint32_t *)(void *)it, &old, marked, false,
+			    (uint32_t *)(void *)sight->it, &old, marked, false,
 			    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 		if (old == first)
-			__atomic_store_n(&it->accessed, w->now,
+			__atomic_store_n(&sight->it->accessed, now,
 			    __ATOMIC_RELAXED);
 	}
-	readers_leave(w->reader);
+	readers_leave(reader);
 	return unmoved;
-}
-
-static __attribute__((noinline)) void
-mark(struct cache *c, struct shard *s, const struct cache_caller *w,
-    const struct cache_key *k, handle h, uint32_t first, uint64_t seen)
-{
-	/* In flat mode marks are places in a queue. */
-	if (w->reader == NULL ||
-	    atomic_load_explicit(&s->policy->flat, memory_order_relaxed) ||
-	    !mark_unlocked(s, w, slab_at(&c->slab, h), first, seen))
-		mark_locked(c, s, w, k, h);
 }
 
 /* ------------------------------------------------------------ reading */
@@ -190,39 +194,26 @@ mark(struct cache *c, struct shard *s, const struct cache_caller *w,
 /* These want cache_get(). */
 enum { DETOUR = ITEM_STALE | ITEM_WIN_SENT | ITEM_BINARY };
 
-/* What a hit is told, and the value behind the key.  cas, deadline, accessed
- * and nvalue are those of the header that was looked at. */
-__attribute__((always_inline)) static inline void
-take(const struct item *it, uint32_t nkey, uint32_t first, void *dst,
-    struct cache_hit *hit)
+/* The value, from behind the key; returns the client flags. */
+__attribute__((always_inline)) static inline uint32_t
+take(const struct item *it, uint32_t nkey, uint32_t nvalue, uint32_t first,
+    void *dst)
 {
 	const char *value = (const char *)(it + 1) + nkey;
+	uint32_t client_flags = 0;
 
-	hit->client_flags = 0;
-	hit->fetched = first & item_word(0, 0, 0, ITEM_FETCHED);
 	if (first & item_word(0, 0, 0, ITEM_FLAGS)) {
-		memcpy(&hit->client_flags, value, CACHE_FLAGS_SIZE);
+		memcpy(&client_flags, value, CACHE_FLAGS_SIZE);
 		value += CACHE_FLAGS_SIZE;
 	}
-	door_copy_racing(dst, value, hit->nvalue);
-}
-
-/* The rest of the header. */
-__attribute__((always_inline)) static inline void
-look_at(const struct item *it, struct cache_hit *hit)
-{
-	hit->nvalue = __atomic_load_n(&it->nvalue, __ATOMIC_RELAXED);
-	hit->cas = it->cas; /* too wide for an atomic where it stands */
-	hit->deadline = atomic_load_explicit(&it->deadline,
-	    memory_order_relaxed);
-	hit->accessed = __atomic_load_n(&it->accessed, __ATOMIC_RELAXED);
+	door_copy_racing(dst, value, nvalue);
+	return client_flags;
 }
 
 __attribute__((always_inline)) static inline bool
-is_plain(const struct cache_hit *hit, uint32_t nkey, uint32_t now)
+is_past(uint32_t deadline, uint32_t now)
 {
-	return (hit->deadline == 0 || hit->deadline > now) &&
-	    !cache_is_large(nkey, hit->nvalue);
+	return deadline != 0 && deadline <= now;
 }
 
 /* Under the lock: it is not where it was seen, or was not seen, or is not
@@ -244,11 +235,18 @@ search(struct cache *c, struct shard *s, const struct cache_caller *w,
 		found = CACHE_READ_MISS;
 		COUNT(w, get_misses);
 	} else if (shard_owns(s, it, k->nbytes, DETOUR)) {
-		look_at(it, hit);
-		if (is_plain(hit, k->nbytes, w->now)) {
+		hit->nvalue = it->nvalue;
+		hit->cas = it->cas;
+		hit->deadline = atomic_load_explicit(&it->deadline,
+		    memory_order_relaxed);
+		hit->accessed = it->accessed;
+		hit->fetched = it->bits & ITEM_FETCHED;
+		if (!is_past(hit->deadline, w->now) &&
+		    !cache_is_large(k->nbytes, hit->nvalue)) {
 			found = CACHE_READ_HIT;
 			class_id = shard_class_of(s, h);
-			take(it, k->nbytes, item_first(it), dst, hit);
+			hit->client_flags = take(it, k->nbytes, hit->nvalue,
+			    item_first(it), dst);
 			door_count_hit(w, class_id, it->bits & ITEM_QUEUE);
 			lru_hit(&s->lru[class_id], &scene, h, it);
 		}
@@ -263,41 +261,180 @@ search(struct cache *c, struct shard *s, const struct cache_caller *w,
 }
 
 /*
- * Without the lock, from where look-ahead saw the item.  Nothing that is read
- * is believed before lock_unmoved() has said so: first of the lengths, so that
- * key and value lie within the chunk, then of all.  Races by intent.
+ * What is the same for all keys of a run.  There are not registers enough for
+ * it, so it stands in memory, but side by side: what is found through a pointer
+ * in a pointer, for each key anew, took fifteen instructions more.
  */
+struct run {
+	struct cache *c;
+	const struct cache_caller *w;
+	struct shard *shards;
+	uint64_t mask; /* of their number */
+	char *base;
+	const struct page *pages;
+	struct cache_class_tally *tallies;
+	struct cache_reader *reader; /* NULL: marks need the lock */
+	unsigned unit_shift, page_shift;
+	uint32_t now;
+	uint32_t sampled; /* hashes below it are */
+	struct cache_frame frame;
+	uint32_t key; /* all ones if the frame has it */
+};
+
+__attribute__((always_inline)) static inline void
+run_begin(struct run *r, struct cache *c, const struct cache_caller *w)
+{
+	const struct arena *a = &c->slab.arena;
+
+	r->c = c;
+	r->w = w;
+	r->shards = c->shards;
+	r->mask = c->nshards - 1;
+	r->base = a->base;
+	r->pages = a->pages;
+	r->tallies = w->tally->of_class;
+	/* In flat mode marks are places in a queue. */
+	r->reader = atomic_load_explicit(&c->policy.flat,
+	    memory_order_relaxed) ? NULL : w->reader;
+	r->unit_shift = a->unit_shift;
+	r->page_shift = ARENA_PAGE_SHIFT - a->unit_shift;
+	r->now = w->now;
+	r->sampled = atomic_load_explicit(&c->pressure.below,
+	    memory_order_relaxed);
+}
+
+/*
+ * From where look-ahead saw the item.  Nothing that is read is believed before
+ * lock_unmoved() has said so: first of the lengths, so that key and value lie
+ * within the chunk, then of all.  Races by intent.  false: search() has to.
+ */
+__attribute__((always_inline)) static inline bool
+glimpse(const struct run *r, const struct shard *s,
+    const struct cache_key *k, void *dst, struct sight *sight)
+{
+	uint32_t nbytes = k->nbytes, nvalue;
+	struct item *it;
+
+	/* Made even: then it differs if the lock is held. */
+	sight->seen = lock_glance(&s->lock) & ~(uint64_t)1;
+	if (__builtin_expect(k->spot == NULL, 0))
+		return false;
+	sight->h = __atomic_load_n(k->spot, __ATOMIC_RELAXED);
+	sight->it = it = (struct item *)(void *)(r->base +
+	    ((size_t)sight->h << r->unit_shift));
+	sight->first = item_first(it);
+	sight->nvalue = nvalue = __atomic_load_n(&it->nvalue,
+	    __ATOMIC_RELAXED);
+	sight->deadline = atomic_load_explicit(&it->deadline,
+	    memory_order_relaxed);
+	if (__builtin_expect(!shard_owns_first(s, sight->first, nbytes,
+	    DETOUR) || is_past(sight->deadline, r->now) ||
+	    (!door_is_short(nvalue) && cache_is_large(nbytes, nvalue)) ||
+	    !lock_unmoved(&s->lock, sight->seen) ||
+	    !shard_same_bytes((const char *)(it + 1), k->bytes, nbytes), 0))
+		return false;
+	sight->client_flags = take(it, nbytes, nvalue, sight->first, dst);
+	sight->cas = it->cas; /* too wide for an atomic where it stands */
+	sight->accessed = __atomic_load_n(&it->accessed, __ATOMIC_RELAXED);
+	return __builtin_expect(lock_unmoved(&s->lock, sight->seen), 1);
+}
+
+/* What a hit leaves behind. */
+__attribute__((always_inline)) static inline void
+account(const struct run *r, struct shard *s, const struct cache_key *k,
+    const struct sight *sight)
+{
+	unsigned class_id = atomic_load_explicit(
+	    &r->pages[sight->h >> r->page_shift].class_id,
+	    memory_order_relaxed);
+
+	door_count(&r->tallies[class_id].hits_to_hot +
+	    (sight->first / item_word(0, 0, 0, 1) & ITEM_QUEUE));
+	if (!is_marked(sight->first, sight->accessed, r->now) &&
+	    !mark_unlocked(s, r->reader, sight, r->now))
+		mark_locked(r->c, s, r->w, k, sight->h);
+	if (__builtin_expect((uint32_t)(k->hash >> 32) < r->sampled, 0))
+		tell_hit(r->c, k, class_id, sight->nvalue, sight->deadline,
+		    r->now, true);
+}
+
 DOOR_RACES enum cache_read
 cache_read(struct cache *c, const struct cache_caller *w,
     const struct cache_key *k, void *dst, struct cache_hit *hit)
 {
 	struct shard *s = door_shard(c, k->hash);
-	uint64_t seen = lock_glance(&s->lock);
-	uint32_t first;
-	struct item *it;
-	handle h;
+	struct sight sight;
+	struct run r;
 
 	flush_tick(c, w);
-	if (__builtin_expect(k->spot == NULL || !lock_is_quiet(seen), 0))
+	run_begin(&r, c, w);
+	if (!glimpse(&r, s, k, dst, &sight))
 		return search(c, s, w, k, dst, hit);
-	h = __atomic_load_n(k->spot, __ATOMIC_RELAXED);
-	it = slab_at(&c->slab, h);
-	first = item_first(it);
-	look_at(it, hit);
-	if (__builtin_expect(!shard_owns_first(s, first, k->nbytes, DETOUR) ||
-	    !is_plain(hit, k->nbytes, w->now) ||
-	    !lock_unmoved(&s->lock, seen) ||
-	    !shard_same_bytes((const char *)(it + 1), k->bytes, k->nbytes), 0))
-		return search(c, s, w, k, dst, hit);
-	take(it, k->nbytes, first, dst, hit);
-	if (__builtin_expect(!lock_unmoved(&s->lock, seen), 0))
-		return search(c, s, w, k, dst, hit);
-	door_count_hit(w, shard_class_of(s, h),
-	    first / item_word(0, 0, 0, 1) & ITEM_QUEUE);
-	if (__builtin_expect(!is_marked(first, hit->accessed, w->now), 0))
-		mark(c, s, w, k, h, first, seen);
-	if (door_samples(c, k))
-		tell_hit(c, k, shard_class_of(s, h), hit->nvalue,
-		    hit->deadline, w->now, true);
+	hit->client_flags = sight.client_flags;
+	hit->nvalue = sight.nvalue;
+	hit->cas = sight.cas;
+	hit->deadline = sight.deadline;
+	hit->accessed = sight.accessed;
+	hit->fetched = sight.first & item_word(0, 0, 0, ITEM_FETCHED);
+	account(&r, s, k, &sight);
 	return CACHE_READ_HIT;
+}
+
+/*
+ * Under the lock.  noipa, so that *r has to be in memory: gcc would make
+ * variables of its fields, find no registers for them, and load each into one
+ * before it uses it.
+ */
+static __attribute__((noipa)) enum cache_read
+run_search(const struct run *r, struct shard *s, const struct cache_key *k,
+    void *dst, struct cache_value *v)
+{
+	struct cache_hit hit;
+	enum cache_read found = search(r->c, s, r->w, k, dst, &hit);
+
+	if (found == CACHE_READ_HIT)
+		*v = (struct cache_value){ hit.cas, hit.nvalue,
+			hit.client_flags };
+	return found;
+}
+
+DOOR_RACES unsigned
+cache_read_run(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *keys, unsigned n, const struct cache_frame *f,
+    char *dst, struct cache_value *v, enum cache_read *odd)
+{
+	const struct cache_key *k = keys, *end = keys + n;
+	struct run r;
+
+	*odd = CACHE_READ_HIT;
+	flush_tick(c, w);
+	run_begin(&r, c, w);
+	r.frame = *f;
+	r.key = f->key ? UINT32_MAX : 0;
+	do {
+		struct shard *s = &r.shards[k->hash & r.mask];
+		struct sight sight;
+
+		dst += r.frame.before + (k->nbytes & r.key);
+		if (__builtin_expect(glimpse(&r, s, k, dst, &sight), 1)) {
+			v->cas = sight.cas;
+			v->nvalue = sight.nvalue;
+			account(&r, s, k, &sight);
+			v->client_flags = sight.client_flags;
+		} else {
+			*odd = run_search(&r, s, k, dst, v);
+			if (*odd != CACHE_READ_HIT)
+				break;
+			sight.nvalue = v->nvalue;
+			sight.client_flags = v->client_flags;
+		}
+		if (__builtin_expect(sight.nvalue - r.frame.least >
+		    r.frame.span ||
+		    (sight.client_flags != r.frame.client_flags &&
+			!r.frame.any_flags), 0))
+			break;
+		dst += sight.nvalue + r.frame.after;
+		v++;
+	} while (++k < end);
+	return (unsigned)(k - keys);
 }

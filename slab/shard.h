@@ -69,6 +69,21 @@ shard_differ(const char *a, const char *b)
 	return x ^ y;
 }
 
+#if defined(__SSE2__)
+/* Sixteen bytes and, overlapping them or not, sixteen more from second on. */
+__attribute__((always_inline)) static inline bool
+shard_same_two(const char *a, const char *b, size_t second)
+{
+	__m128i same = _mm_and_si128(
+	    _mm_cmpeq_epi8(_mm_loadu_si128((const void *)a),
+		_mm_loadu_si128((const void *)b)),
+	    _mm_cmpeq_epi8(_mm_loadu_si128((const void *)(a + second)),
+		_mm_loadu_si128((const void *)(b + second))));
+
+	return _mm_movemask_epi8(same) == 0xffff;
+}
+#endif
+
 /* memcmp() == 0 for keys: without a call, sixteen bytes at a time, the last
  * ones overlapping. */
 __attribute__((always_inline)) static inline bool
@@ -77,6 +92,10 @@ shard_same_bytes(const char *a, const char *b, size_t n)
 	uint64_t differ = 0;
 	size_t i;
 
+#if defined(__SSE2__)
+	if (n >= 16 && n <= 32)
+		return shard_same_two(a, b, n - 16);
+#endif
 	if (n >= 16) {
 		for (i = 0; i < n - 16; i += 16)
 			differ |= shard_differ(a + i, b + i) |

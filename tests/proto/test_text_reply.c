@@ -218,7 +218,8 @@ check_short(struct plain_line *line, uint32_t nkey, uint32_t flags,
 	if (!plain_knows(line, PLAIN_TEXT, flags, nvalue))
 		value = plain_learn(line, PLAIN_TEXT, flags, nvalue, value);
 	ck_assert(plain_knows(line, PLAIN_TEXT, flags, nvalue));
-	end = plain_put(line, PLAIN_TEXT, &req, flags, 0, value, nvalue);
+	end = plain_put(line, PLAIN_TEXT, &req, flags, 0, at, value, nvalue) +
+	    plain_after(PLAIN_TEXT, &req);
 	ck_assert_ptr_eq(value, at + nhead);
 	ck_assert_mem_eq(at, want, nhead);
 	ck_assert_mem_eq(value, bytes, nvalue);

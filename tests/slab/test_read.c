@@ -97,6 +97,32 @@ check_hit(struct thread *t, uint32_t n, const unsigned char *value,
 			t->fault = "parts of two values";
 }
 
+/* All of them at once, laid out for a reply. */
+static void
+read_run(struct thread *t, const struct cache_key *keys)
+{
+	enum { BEFORE = 6, AFTER = 2 };
+	const struct cache_frame f = { .before = BEFORE, .after = AFTER,
+		.key = true, .any_flags = true, .span = CACHE_SMALL_MAX };
+	static _Thread_local char out[KEYS * 512];
+	struct cache_value values[KEYS];
+	enum cache_read odd;
+	char *at = out;
+	unsigned n;
+
+	n = cache_read_run(c, &t->caller, keys, KEYS, &f, out, values, &odd);
+	if (n < KEYS && odd == CACHE_READ_HIT)
+		t->fault = "a hit that should have fitted";
+	for (unsigned i = 0; i < n; i++) {
+		struct cache_hit hit = { .nvalue = values[i].nvalue,
+			.client_flags = values[i].client_flags };
+
+		at += BEFORE + keys[i].nbytes;
+		check_hit(t, i, (unsigned char *)at, &hit);
+		at += hit.nvalue + AFTER;
+	}
+}
+
 static void *
 read_on(void *arg)
 {
@@ -115,6 +141,8 @@ read_on(void *arg)
 			if (cache_read(c, &t->caller, &keys[i % KEYS], value,
 			    &hit) == CACHE_READ_HIT)
 				check_hit(t, i % KEYS, value, &hit);
+		for (unsigned i = 0; i < 3; i++)
+			read_run(t, keys);
 	}
 	return NULL;
 }
@@ -179,6 +207,56 @@ START_TEST(marks_as_with_the_lock)
 }
 END_TEST
 
+/* A run stops behind what does not fit, and before what is no hit. */
+START_TEST(a_run_ends_where_its_frame_does)
+{
+	static const char *const names[] = { "k1", "key2", "k3", "gone", "k5" };
+	struct cache_frame f = { .before = 3, .after = 2, .key = true,
+		.client_flags = 7, .least = 10, .span = 89 };
+	struct cache_value values[5];
+	struct cache_key keys[5];
+	char out[400], big[200];
+	enum cache_read odd;
+
+	open_cache();
+	memset(big, 'b', sizeof(big));
+	for (unsigned i = 0; i < 5; i++) {
+		struct cache_put p = { .value = big, .nvalue = 10 + i,
+			.client_flags = 7 };
+
+		keys[i] = key(names[i]);
+		if (i != 3)
+			ck_assert_int_eq(cache_store(c, &w, &keys[i], &p,
+			    NULL), CACHE_STORED);
+	}
+	cache_look_ahead(c, keys, 5);
+	memset(out, '.', sizeof(out));
+	ck_assert_uint_eq(cache_read_run(c, &w, keys, 5, &f, out, values,
+	    &odd), 3);
+	ck_assert_int_eq(odd, CACHE_READ_MISS);
+	ck_assert_mem_eq(out, ".....bbbbbbbbbb.........bbbbbbbbbbb.......bbb",
+	    45);
+	ck_assert_uint_eq(values[2].nvalue, 12);
+	ck_assert_uint_eq(values[2].client_flags, 7);
+	ck_assert_uint_ne(values[2].cas, values[1].cas);
+	for (unsigned i = 0; i < 3; i++) {
+		f.least = i == 0 ? 12 : 10;
+		f.span = i == 1 ? 0 : 89;
+		f.client_flags = i == 2 ? 0 : 7;
+		ck_assert_uint_eq(cache_read_run(c, &w, keys, 3, &f, out,
+		    values, &odd), i == 1);
+		ck_assert_int_eq(odd, CACHE_READ_HIT);
+		ck_assert_uint_eq(values[i == 1].nvalue, 10 + (i == 1));
+	}
+	f.any_flags = true;
+	ck_assert_uint_eq(cache_read_run(c, &w, keys, 3, &f, out, values,
+	    &odd), 3);
+	ck_assert_uint_eq(ONE(get_misses), 1);
+	ck_assert_uint_eq(SUM(get_hits), 3 + 1 + 2 + 1 + 3);
+	close_cache();
+}
+END_TEST
+
 Suite *
 read_suite(void)
 {
@@ -188,6 +266,7 @@ read_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, never_a_torn_value);
 	tcase_add_test(t, marks_as_with_the_lock);
+	tcase_add_test(t, a_run_ends_where_its_frame_does);
 	suite_add_tcase(s, t);
 	return s;
 }
