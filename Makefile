@@ -123,14 +123,16 @@ endif
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection \
 	$(HARDEN_ARCH)
 
-LIBS        := libuv libsodium libseccomp libssl libcrypto
+LIBS        := libuv libsodium libseccomp
 LIB_CFLAGS  := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LIB_LIBS    := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
-# Loaded when it is asked for, so its header only.
-LIBS_HEADERS := libmicrohttpd
+# Loaded when they are asked for, so their headers only.
+LIBS_HEADERS := libmicrohttpd libssl
 LIB_CFLAGS  += $(shell pkg-config --cflags $(LIBS_HEADERS) 2>/dev/null)
 CHECK_FLAGS := $(shell pkg-config --cflags check 2>/dev/null)
 CHECK_LIBS  := $(shell pkg-config --libs check 2>/dev/null)
+# Of the tests' own clients.
+TLS_LIBS    := $(shell pkg-config --libs libssl libcrypto 2>/dev/null)
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra $(CFLAGS) $(HARDEN) \
 	$(FLAVOUR_CFLAGS) $(LIB_CFLAGS) -pthread
@@ -385,7 +387,7 @@ $(B)/test-slab $(B)/test-proto:
 THREE := $(B)/libserver.a $(B)/libproto.a $(B)/libslab.a
 $(B)/test-server: $(T_SERVER) $(THREE)
 	$(say) LD $@
-	$(link) $(CHECK_LIBS) $(LIB_LIBS)
+	$(link) $(CHECK_LIBS) $(TLS_LIBS) $(LIB_LIBS)
 
 $(BENCH:%=$(B)/bench/%): $(B)/bench/%: $(B)/bench/%.o $(L_BENCH) $(THREE)
 	$(say) LD $@

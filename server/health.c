@@ -9,11 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-
 #include "server/address.h"
 #include "server/config.h"
+#include "server/openssl.h"
 
 enum { PATIENCE_S = 3, HEAD = 24, REPLY_MAX = 256 };
 
@@ -109,14 +107,15 @@ open_tcp(const struct config *config, struct door *door)
 }
 
 /* Whether it lives is the question, not who it is: no certificate is looked
- * at.  false: no memory. */
+ * at.  false: no memory, or no library. */
 static bool
 open_tls(struct door *door, int fd)
 {
-	SSL_CTX *x = SSL_CTX_new(TLS_client_method());
+	SSL_CTX *x = openssl_load() ? SSL_CTX_new(TLS_client_method()) : NULL;
 
 	if (x == NULL)
 		return false;
+	ERR_clear_error();
 	SSL_CTX_set_options(x, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	door->ssl = SSL_new(x);
 	SSL_CTX_free(x);
@@ -206,12 +205,9 @@ static const char *
 visit(const struct config *config, struct door *door, char *reply, ssize_t *n)
 {
 	const char *good = NULL;
-	int reason, error;
-	int fd;
-
-	ERR_clear_error();
-	fd = config->unix_socket != NULL ? open_unix(config, door) :
+	int fd = config->unix_socket != NULL ? open_unix(config, door) :
 	    open_tcp(config, door);
+	int error;
 
 	*n = -1;
 	if (fd < 0)
@@ -220,14 +216,17 @@ visit(const struct config *config, struct door *door, char *reply, ssize_t *n)
 	error = errno;
 	if (*n >= 0)
 		good = judge(reply, *n, door->binary);
-	reason = ERR_GET_REASON(ERR_peek_error());
-	if (*n < 0 && is_refused(reason))
-		good = "wants a client certificate";
-	else if (*n < 0 && reason != 0)
-		error = EPROTO;
-	door->is_clear = reason == SSL_R_WRONG_VERSION_NUMBER;
-	SSL_free(door->ssl);
-	door->ssl = NULL;
+	if (door->ssl != NULL) {
+		int reason = ERR_GET_REASON(ERR_peek_error());
+
+		if (*n < 0 && is_refused(reason))
+			good = "wants a client certificate";
+		else if (*n < 0 && reason != 0)
+			error = EPROTO;
+		door->is_clear = reason == SSL_R_WRONG_VERSION_NUMBER;
+		SSL_free(door->ssl);
+		door->ssl = NULL;
+	}
 	close(fd);
 	errno = error;
 	return good;

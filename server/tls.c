@@ -10,12 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-
 #include "server/config.h"
 #include "server/host.h"
 #include "server/log.h"
+#include "server/openssl.h"
 #include "server/poller.h"
 #include "server/watch.h"
 
@@ -205,9 +203,14 @@ name_files(struct tls *tls, const struct config *c)
 struct tls *
 tls_new(const struct config *config, char *why)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
+	struct tls *tls;
 
+	if (!openssl_load()) {
+		snprintf(why, TLS_WHY_MAX, "-Z needs OpenSSL: install libssl3");
+		return NULL;
+	}
 	snprintf(why, TLS_WHY_MAX, "out of memory for TLS");
+	tls = calloc(1, sizeof(*tls));
 	if (tls == NULL)
 		return NULL;
 	if (pthread_mutex_init(&tls->lock, NULL) != 0)
