@@ -96,6 +96,12 @@ static const int allowed[] = {
 	SCMP_SYS(unlink), SCMP_SYS(unlinkat),
 };
 
+/* What the end of a server with a memory file needs. */
+static const int saving[] = {
+	SCMP_SYS(fdatasync), SCMP_SYS(msync), SCMP_SYS(pwrite64),
+	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+};
+
 /* Nothing that slabd, libuv or libc could come to do.  Not io_uring_setup:
  * libuv from 1.45 on tries it for each loop, and goes without when refused. */
 static const int deadly[] = {
@@ -180,13 +186,16 @@ add_own_signals(scmp_filter_ctx filter)
 }
 
 static int
-add_rules(scmp_filter_ctx filter)
+add_rules(scmp_filter_ctx filter, bool saves)
 {
 	int error = 0;
 
 	for (unsigned i = 0; error == 0 && i < COUNT(allowed); i++)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW,
 		    allowed[i], 0, NULL);
+	for (unsigned i = 0; saves && error == 0 && i < COUNT(saving); i++)
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW,
+		    saving[i], 0, NULL);
 	for (unsigned i = 0; error == 0 && i < COUNT(conditions); i++)
 		error = add_condition(filter, SCMP_ACT_ALLOW,
 		    &conditions[i]);
@@ -201,12 +210,12 @@ add_rules(scmp_filter_ctx filter)
 }
 
 static int
-set_up(scmp_filter_ctx filter)
+set_up(scmp_filter_ctx filter, bool saves)
 {
 	int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
 	if (error == 0)
-		error = add_rules(filter);
+		error = add_rules(filter, saves);
 	/* A tree instead of a list; older libraries have none. */
 	if (error == 0)
 		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
@@ -217,7 +226,7 @@ set_up(scmp_filter_ctx filter)
 extern void __sanitizer_print_stack_trace(void) __attribute__((weak));
 
 bool
-confine_calls(const char **why)
+confine_calls(bool saves, const char **why)
 {
 	scmp_filter_ctx filter;
 	int error;
@@ -230,7 +239,7 @@ confine_calls(const char **why)
 		*why = "out of memory for the filter of system calls";
 		return false;
 	}
-	error = set_up(filter);
+	error = set_up(filter, saves);
 	if (error == 0)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

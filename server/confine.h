@@ -36,8 +36,9 @@ bool confine_drop(const char **why);
 /* Nothing is gained by running a program; root stays what it is. */
 void confine_no_new_privileges(void);
 
-/* The filter.  Under a sanitizer, which has calls of its own, it does nothing
+/* The filter.  saves: it ends by writing and renaming a file that is open.
+ * Under a sanitizer, which has calls of its own, it does nothing
  * and says so by false with *why = NULL. */
-bool confine_calls(const char **why);
+bool confine_calls(bool saves, const char **why);
 
 #endif

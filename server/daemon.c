@@ -288,7 +288,8 @@ daemon_confine(const struct config *config)
 {
 	const char *why;
 
-	if (config->confine == CONFIG_CONFINE_NOT || confine_calls(&why))
+	if (config->confine == CONFIG_CONFINE_NOT ||
+	    confine_calls(config->memory_file != NULL, &why))
 		return CONFIG_RUN;
 	if (why == NULL) {
 		log_debug("no filter of system calls under a sanitizer");

@@ -15,6 +15,7 @@
 #include "server/health.h"
 #include "server/listen.h"
 #include "server/log.h"
+#include "server/memfile.h"
 #include "server/monitor.h"
 #include "server/server.h"
 #include "server/service.h"
@@ -40,6 +41,7 @@ struct program {
 	struct worker **workers;
 	unsigned nworkers;
 	struct supply *supply;
+	bool keep; /* the cache, for the next server */
 	uv_loop_t loop;
 	uv_timer_t upkeep;
 	uv_signal_t term, interrupt, graceful, hangup;
@@ -84,6 +86,7 @@ on_end(uv_signal_t *handle, int number)
 
 	if (uv_is_closing((uv_handle_t *)&p->upkeep))
 		return;
+	p->keep = number == SIGUSR1;
 	if (number == SIGUSR1)
 		log_warn("Gracefully stopping");
 	else
@@ -284,6 +287,8 @@ start(struct program *p)
 		status = daemon_write_pid(&p->daemon, &p->config);
 	if (status == CONFIG_RUN)
 		status = daemon_switch_user(&p->config);
+	if (status == CONFIG_RUN && p->server.memfile != NULL)
+		memfile_hide(p->server.memfile);
 	if (status == CONFIG_RUN) {
 		check_files(p);
 		status = listen_bind_unix(p->listening);
@@ -320,6 +325,8 @@ stop(struct program *p)
 	udp_free(&p->udp);
 	if (p->server.tls != NULL)
 		tls_free(&p->server.tls);
+	if (p->keep && p->server.memfile != NULL)
+		memfile_save(p->server.memfile, &p->server);
 	server_fini(&p->server);
 	daemon_fini(&p->daemon);
 	config_fini(&p->config);
@@ -394,6 +401,9 @@ main(int argc, char **argv)
 		status = start(&p);
 	if (status == CONFIG_RUN)
 		status = serve(&p);
+	else if (p.server.memfile != NULL)
+		/* A port that is taken must not cost the cache. */
+		p.keep = memfile_was_restored(p.server.memfile);
 	daemon_release(&p.daemon, status, &p.config);
 	stop(&p);
 	return status == CONFIG_RUN ? 0 : status;

@@ -69,9 +69,8 @@ O('L', "enable-largepages", NULL, on, large_pages, 0, 0, NULL, NULL,          \
   "fixed -m (huge pages are asked for in any case)")                          \
 O('k', "lock-memory", NULL, on, lock_memory, 0, 0, NULL, NULL,                \
   "never swap; fixed -m")                                                     \
-O('e', "memory-file", "<file>", text, memory_file, 0, 0, NULL,                \
-  "restarting with the contents is not there yet; this cache starts empty",   \
-  "restartable memory")                                                       \
+O('e', "memory-file", "<file>", text, memory_file, 0, 0, NULL, NULL,          \
+  "the items are in there; after SIGUSR1 the next start has them; fixed -m")  \
 O('C', "disable-cas", NULL, on, no_cas, 0, 0, NULL, NULL, "no cas numbers")   \
 G("what clients may do")                                                      \
 O('A', "enable-shutdown", NULL, on, enable_shutdown, 0, 0, NULL, NULL,        \

@@ -1,6 +1,7 @@
 /* server.c - see server.h. */
 #include "server/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 #include "server/cluster.h"
 #include "server/detail.h"
 #include "server/host.h"
+#include "server/memfile.h"
 #include "server/runtime.h"
 #include "server/watch.h"
 
@@ -18,12 +20,30 @@ enum { SECONDS_30_DAYS = 60 * 60 * 24 * 30 };
  * loop. */
 enum { SPARE_FDS = 256, WORKER_FDS = 8 };
 
+/* Items for which the index is made.  With a memory file, whose memory is all
+ * allocated at once, as many as memcached's hash table: 65536, but no more than
+ * one a kilobyte. */
+static uint32_t
+index_start(const struct config *config)
+{
+	size_t kilobytes = config->memory_limit >> 10;
+
+	if (config->hashpower != 0)
+		return 1u << config->hashpower;
+	if (config->memory_file == NULL)
+		return 0;
+	return kilobytes < 1 << 16 ? (uint32_t)kilobytes : 1 << 16;
+}
+
 static struct cache_config
-cache_settings(const struct config *config, uint64_t seed)
+cache_settings(const struct server *srv, const struct config *config,
+    uint64_t seed)
 {
 	return (struct cache_config){
 		.memory_limit = config->memory_limit,
 		.fixed_limit = config->lock_memory || config->large_pages,
+		.memory_file = srv->memfile != NULL ?
+		    memfile_descriptor(srv->memfile) : 0,
 		.growth_factor = config->has_growth_factor ?
 		    config->growth_factor : 0,
 		.chunk_min = config->chunk_min,
@@ -32,7 +52,7 @@ cache_settings(const struct config *config, uint64_t seed)
 		    config->slab_sizes : NULL,
 		.shards = 0,
 		.seed = seed,
-		.index_start = config->hashpower ? 1u << config->hashpower : 0,
+		.index_start = index_start(config),
 		.no_evictions = config->no_evictions,
 		.no_cas = config->no_cas,
 		.flat_lru = !config->lru_maintainer,
@@ -55,12 +75,40 @@ shards_for(unsigned threads)
 	return shards;
 }
 
+/* With what the last server left in the memory file, if there is one. */
+static int
+make_cache(struct server *srv, const char **why)
+{
+	const struct config *config = srv->config;
+	struct cache_config settings;
+	const char *fault;
+	uint64_t seed;
+
+	*why = srv->why;
+	if (config->memory_file != NULL) {
+		srv->memfile = memfile_open(config, srv->why);
+		if (srv->memfile == NULL)
+			return -1;
+	}
+	host_random(&seed, sizeof(seed));
+	settings = cache_settings(srv, config, seed);
+	settings.shards = shards_for(config->threads);
+	srv->cache = cache_new(&settings, &fault);
+	if (srv->cache != NULL)
+		return srv->memfile == NULL ||
+		    memfile_begin(srv->memfile, srv, srv->why) ? 0 : -1;
+	if (srv->memfile != NULL)
+		snprintf(srv->why, sizeof(srv->why), "-e %s: %s",
+		    config->memory_file, fault);
+	else
+		*why = fault;
+	return -1;
+}
+
 int
 server_init(struct server *srv, const struct config *config, const char **why)
 {
-	struct cache_config settings;
 	struct timespec mono;
-	uint64_t seed;
 
 	memset(srv, 0, sizeof(*srv));
 	srv->config = config;
@@ -109,11 +157,7 @@ server_init(struct server *srv, const struct config *config, const char **why)
 	}
 	if (config->detail_enabled)
 		atomic_store(&srv->observing, OBSERVE_DETAIL);
-	host_random(&seed, sizeof(seed));
-	settings = cache_settings(config, seed);
-	settings.shards = shards_for(config->threads);
-	srv->cache = cache_new(&settings, why);
-	if (srv->cache == NULL) {
+	if (make_cache(srv, why) != 0) {
 		server_fini(srv);
 		return -1;
 	}
@@ -125,6 +169,8 @@ server_fini(struct server *srv)
 {
 	if (srv->cache != NULL)
 		cache_free(&srv->cache);
+	if (srv->memfile != NULL)
+		memfile_close(&srv->memfile);
 	if (srv->watch != NULL)
 		watch_free(&srv->watch);
 	if (srv->detail != NULL)

@@ -23,6 +23,7 @@ struct runtime;
 struct tls;
 struct detail;
 struct host;
+struct memfile;
 struct watch;
 
 /* What somebody wants to be told of every request: server.observing. */
@@ -66,6 +67,8 @@ struct server {
 	struct cache *cache;
 	int64_t start_unix; /* the Unix time of second 0 */
 	uint64_t start_ms;  /* the monotonic clock then */
+	uint32_t resumed; /* seconds that were those of servers before, -e */
+	struct memfile *memfile; /* of -e, or NULL */
 	struct host **hosts; /* of workers and UDP; their counters are summed */
 	unsigned nhosts;
 	struct conn_info *conns; /* by fd; one that is beyond, for all that
@@ -92,7 +95,8 @@ struct server {
 };
 
 /* The clock: server seconds start near 2, as memcached's, so that 0 and 1 are
- * free to mean never and always passed. */
+ * free to mean never and always passed.  What was restored from a memory file
+ * brings its clock with it, which goes on. */
 enum { SERVER_FIRST_SECOND = 2 };
 
 /* 0, or -1 with *why.  config must outlive the server. */

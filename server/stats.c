@@ -114,9 +114,18 @@ struct view {
 	struct cache_stats cache;
 	struct watch_counts watch;
 	struct rusage usage;
-	uint64_t crawler_starts, uptime, connections;
+	uint64_t crawler_starts, now, uptime, connections;
 	bool crawler, maintainer, reassign, tls;
 };
+
+/* Those of the start were there before the clock. */
+static uint64_t
+since_certificates(const struct view *v)
+{
+	uint32_t loaded = tls_loaded(v->srv->tls);
+
+	return loaded != 0 ? v->now - loaded : v->uptime;
+}
 
 /*
  * N(name, when, number), T(name, when, format, ...): in memcached's order.
@@ -127,7 +136,7 @@ struct view {
 #define GENERAL(N, T)                                                         \
 	N(pid, true, getpid())                                                \
 	N(uptime, true, v->uptime)                                            \
-	N(time, true, (uint64_t)v->srv->start_unix + v->uptime)               \
+	N(time, true, (uint64_t)v->srv->start_unix + v->now)                  \
 	T(version, true, "%s", SLABD_WIRE_VERSION)                            \
 	T(libevent, true, "libuv-%s", uv_version_string())                    \
 	N(pointer_size, true, 8 * sizeof(void *))                             \
@@ -208,7 +217,7 @@ struct view {
 	    v->sum.counters.ssl_handshake_errors)                             \
 	N(ssl_proto_errors, v->tls, v->sum.counters.ssl_proto_errors)         \
 	N(time_since_server_cert_refresh, v->tls,                             \
-	    v->uptime - tls_loaded(v->srv->tls))                              \
+	    since_certificates(v))                                            \
 	N(unexpected_napi_ids, true, 0)                                       \
 	N(round_robin_fallback, true, 0)                                      \
 	N(bytes, true, v->cache.bytes)                                        \
@@ -239,7 +248,8 @@ look(struct call *call, struct view *v)
 	memset(v, 0, sizeof(*v));
 	v->srv = srv;
 	v->config = srv->config;
-	v->uptime = call->host->caller.now;
+	v->now = call->host->caller.now;
+	v->uptime = v->now - srv->resumed;
 	v->connections = atomic_load_explicit(&srv->curr_connections,
 	    memory_order_relaxed);
 	v->crawler = tuning.crawler;

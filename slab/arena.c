@@ -2,8 +2,12 @@
 #include "slab/arena.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define HANDLES ((size_t)1 << 32)
 
@@ -62,14 +66,26 @@ wanted(size_t least, bool fixed, unsigned unit_shift)
 	return want > least ? want : least;
 }
 
+/* The same addresses are the file's. */
 static bool
-map_both(struct arena *a, size_t reserved)
+lay_file(struct arena *a, size_t reserved, int fd)
+{
+	return mmap(a->base, reserved, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+}
+
+static bool
+map_both(struct arena *a, size_t reserved, int fd)
 {
 	size_t table = (reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page);
 
 	a->base = arena_map(reserved);
 	if (a->base == NULL)
 		return false;
+	if (fd >= 0 && !lay_file(a, reserved, fd)) {
+		arena_unmap(a->base, reserved);
+		return false;
+	}
 	a->pages = arena_map(table);
 	if (a->pages == NULL) {
 		arena_unmap(a->base, reserved);
@@ -83,8 +99,32 @@ map_both(struct arena *a, size_t reserved)
 	return true;
 }
 
-int
-arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
+/* As large as that, and no block of it is yet to be found. */
+static bool
+fit_file(int fd, size_t bytes, const char **why)
+{
+	struct stat st;
+	int error;
+
+	if (fstat(fd, &st) == 0 && st.st_size > (off_t)bytes &&
+	    ftruncate(fd, (off_t)bytes) != 0) {
+		*why = "the memory file cannot be cut to the memory limit";
+		return false;
+	}
+	do {
+		error = posix_fallocate(fd, 0, (off_t)bytes);
+	} while (error == EINTR);
+	if (error == ENOSPC || error == EDQUOT)
+		*why = "its file system has no room for the memory limit";
+	else if (error == EFBIG)
+		*why = "a file may not be as large as the memory limit";
+	else if (error != 0)
+		*why = "it cannot be made as large as the memory limit";
+	return error == 0;
+}
+
+static int
+init(struct arena *a, size_t limit, bool fixed, int fd, const char **why)
 {
 	size_t least, want;
 
@@ -98,8 +138,11 @@ arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
 	a->unit_shift = UNIT_SHIFT_MIN;
 	while (HANDLES << a->unit_shift < least)
 		a->unit_shift++;
+	if (fd >= 0 && !fit_file(fd, least, why))
+		return -1;
+	a->is_file = fd >= 0;
 	want = wanted(least, fixed, a->unit_shift);
-	while (!map_both(a, want)) {
+	while (!map_both(a, want, fd)) {
 		if (want == least) {
 			*why = "cannot reserve address space for the memory "
 			       "limit";
@@ -116,6 +159,19 @@ arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
 	a->warm_head = a->cold_head = ARENA_NONE;
 	a->limit = limit;
 	return 0;
+}
+
+int
+arena_init(struct arena *a, size_t limit, bool fixed, const char **why)
+{
+	return init(a, limit, fixed, -1, why);
+}
+
+int
+arena_init_file(struct arena *a, size_t limit, int fd, const char **why)
+{
+	assert(fd >= 0);
+	return init(a, limit, true, fd, why);
 }
 
 void
@@ -344,12 +400,52 @@ arena_give(struct arena *a, uint32_t n)
 bool
 arena_set_limit(struct arena *a, size_t limit)
 {
-	if (limit < ARENA_PAGE_SIZE || limit > a->reserved - ARENA_PAGE_SIZE)
+	if (limit < ARENA_PAGE_SIZE || limit > a->reserved - ARENA_PAGE_SIZE ||
+	    a->is_file)
 		return false;
 	lock_acquire(&a->lock);
 	atomic_store_explicit(&a->limit, limit, memory_order_relaxed);
 	lock_release(&a->lock);
 	return true;
+}
+
+/* ------------------------------------------------------------ a file's */
+
+void
+arena_resume(struct arena *a, uint32_t n)
+{
+	lock_acquire(&a->lock);
+	assert(a->touched == 1 && n <= a->reserved >> ARENA_PAGE_SHIFT);
+	atomic_store_explicit(&a->touched, n > 0 ? n : 1, memory_order_relaxed);
+	(void)use(a, n);
+	lock_release(&a->lock);
+	arena_ring(a);
+}
+
+void
+arena_adopt(struct arena *a, uint32_t n, unsigned class_id)
+{
+	assert(n > 0 && n < a->touched);
+	lock_acquire(&a->lock);
+	set_in_use(a, in_use(a) + 1);
+	lock_release(&a->lock);
+	atomic_store_explicit(&a->pages[n].class_id, (uint8_t)class_id,
+	    memory_order_release);
+}
+
+void
+arena_adopt_free(struct arena *a, uint32_t n)
+{
+	assert(n > 0 && n < a->touched);
+	lock_acquire(&a->lock);
+	push(a, &a->warm_head, &a->nwarm, n);
+	lock_release(&a->lock);
+}
+
+bool
+arena_sync(struct arena *a)
+{
+	return msync(a->base, a->reserved, MS_SYNC) == 0;
 }
 
 static void

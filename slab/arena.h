@@ -13,6 +13,10 @@
  * are taken, or a little ahead of that, in huge pages beyond the first 2 MB
  * (ahead.h), so that an empty server stays small.
  *
+ * Or the mapping is a file's, which outlives the process (cache.h, restart):
+ * as large as the limit and page 0, and all of it allocated at once, for a file
+ * system that is full later would end the process by a signal.
+ *
  * When the system refuses much address space, less is reserved, down to the
  * limit.  The limit counts pages in use and what is charged on top (the index
  * and the ghosts, beyond what memcached's own hash table would take).
@@ -60,6 +64,7 @@ struct arena {
 	char *base;
 	size_t reserved; /* bytes of address space */
 	unsigned unit_shift;
+	bool is_file; /* its limit is fixed */
 	struct page *pages;	  /* reserved like the arena, touched as used */
 	struct lock lock;	  /* guards from here ... */
 	_Atomic uint32_t touched; /* pages ever taken are below this one */
@@ -79,6 +84,9 @@ struct arena {
 
 /* fixed: never to be raised above limit.  Returns 0, or -1 with *why. */
 int arena_init(struct arena *, size_t limit, bool fixed, const char **why);
+/* In the file, which is made as large as it must be; it stays the caller's,
+ * who may close it.  What is in it stays. */
+int arena_init_file(struct arena *, size_t limit, int fd, const char **why);
 void arena_fini(struct arena *);
 
 /*
@@ -93,9 +101,19 @@ uint32_t arena_take_in_exchange(struct arena *);
 /* No item is in it any more; who may still mark one is waited for. */
 void arena_give(struct arena *, uint32_t page);
 
-/* false beyond what is reserved.  Lowering it does not take pages back from
- * classes: arena_excess() says how many they must give. */
+/* false beyond what is reserved, and in a file.  Lowering it does not take
+ * pages back from classes: arena_excess() says how many they must give. */
 bool arena_set_limit(struct arena *, size_t limit);
+/*
+ * Of a new arena: pages below n have been taken before, by another process.
+ * Each is then given to a class (arena_adopt()) or to nobody.
+ */
+void arena_resume(struct arena *, uint32_t n);
+void arena_adopt(struct arena *, uint32_t page, unsigned class_id);
+void arena_adopt_free(struct arena *, uint32_t page);
+/* All of it is in the file, as far as the system can say. */
+bool arena_sync(struct arena *);
+
 /* Returns one page's memory to the system if the free pages that kept theirs
  * do not fit under the limit; false: they do. */
 bool arena_cool(struct arena *);

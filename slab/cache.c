@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "slab/door.h"
+#include "slab/restore.h"
 
 enum {
 	SHARDS = 16,
@@ -106,6 +107,8 @@ cache_new(const struct cache_config *config, const char **why)
 	pressure_init(&c->pressure, &c->slab, c->roots,
 	    (100 - c->policy.hot_pct - c->policy.warm_pct) * 3 / 800.0);
 	pthread_mutex_init(&c->moving, NULL);
+	if (c->slab.arena.is_file)
+		restore_claim(c);
 	return c;
 }
 

@@ -123,6 +123,8 @@ struct cache_config {
 	size_t memory_limit;  /* bytes, -m */
 	bool fixed_limit;     /* cache_set_limit() may not raise it: reserve no
 				 address space beyond memory_limit */
+	int memory_file; /* its descriptor: the arena shall be in there, and the
+			    limit is fixed; 0 = no file */
 	double growth_factor; /* -f; 0 = slabd's own steps */
 	uint32_t chunk_min;   /* -n: least space for key and value; 0 = 48 */
 	uint32_t item_max;    /* -I, bytes; 0 = 1 MiB; at most 1 GiB */
@@ -419,6 +421,43 @@ void cache_set_flat_lru(struct cache *, bool flat);
 void cache_set_temporary_ttl(struct cache *, uint32_t ttl);
 void cache_tune_lru(struct cache *, uint32_t hot_pct, uint32_t warm_pct,
     double hot_factor, double warm_factor);
+
+/* ------------------------------------------------------------ restart
+ *
+ * A cache whose arena is in a file (cache_config.memory_file) can be gone on
+ * with by another process, be its shards as many and its seed what they may:
+ *
+ *      bytes = cache_save(c, now, &n);         the last call but cache_free()
+ *      ...
+ *      cache_restore(c, bytes, n, now, &got, &why);             the first one
+ *
+ * What comes back: every live item with its value, client flags, cas number,
+ * deadline, time of access, marks and queue, and about the place that it had in
+ * it; a flush that is due later; the size of the index.  Cas numbers go on
+ * above all that were given.  What was evicted lately (ghosts), the sample of
+ * cache_pressure() and the counts do not come back.
+ *
+ * Neither the file nor the bytes are trusted: what is not a whole item, with
+ * all its parts and a key of its own, is freed.
+ */
+struct cache_restored {
+	uint64_t items, bytes;
+	uint64_t dead;	 /* their time had come */
+	uint64_t broken; /* said to be items, but were none */
+};
+
+/* To be kept until cache_restore(), and freed by free().  Nothing may be
+ * pinned or reserved, nobody may call anything else any more.  NULL: no
+ * memory, or no file.  Cost: a walk over all queues. */
+void *cache_save(struct cache *, uint32_t now, size_t *nbytes);
+/* The most bytes that cache_save() could return. */
+size_t cache_save_most(const struct cache *);
+
+/* false with *why: other settings, or other bytes than those of this file; the
+ * cache is as new.  now goes on from that of cache_save().  Cost: a walk over
+ * all pages. */
+bool cache_restore(struct cache *, const void *saved, size_t nbytes,
+    uint32_t now, struct cache_restored *, const char **why);
 
 /* ------------------------------------------------------------ looking in */
 

@@ -4,6 +4,7 @@
  *      get store delta delete    one operation each, on small items
  *      large                     reserve, span, pin; store of large items
  *      flush upkeep provide walk count check cache    on all of them
+ *      save restore              likewise, from one process to the next
  *      judge   may it be stored?      place   where a small item is written
  *      room    memory for an item, and who must go for it
  *      sweep   the dead before the living
@@ -37,6 +38,7 @@ struct cache {
 	uint64_t seed;
 	uint32_t item_max;
 	bool no_cas;
+	uint64_t mark; /* of the memory file, until it is restored; or 0 */
 	/* set by its own calls, read by all; relaxed */
 	_Atomic uint32_t flush_at; /* 0 = none is due */
 	struct lru_policy policy;

@@ -314,6 +314,43 @@ index_init(struct index *ix, struct index_space *sp, unsigned shard,
 	arena_charge(sp->charge, count * (ptrdiff_t)sizeof(*sp->lines));
 }
 
+/* As if growth had come so far, with the other thread always a little ahead:
+ * the pages are the huge ones that would be there. */
+static void
+fault_lines(struct index_space *sp, size_t bytes)
+{
+	struct ahead *a = &sp->lines_ahead;
+	size_t used = atomic_load_explicit(&a->used, memory_order_relaxed);
+
+	while (used < bytes) {
+		used = used + REACH / 2 < bytes ? used + REACH / 2 : bytes;
+		(void)ahead_use(a, used);
+		while (ahead_step(a, SIZE_MAX))
+			;
+	}
+}
+
+void
+index_widen(struct index *ix, uint32_t buckets)
+{
+	uint32_t room = ix->space->nlines >> ix->shard_bits, mask = 1;
+	uint32_t had = index_buckets(ix);
+
+	assert(ix->items == 0);
+	if (buckets > room)
+		buckets = room;
+	if (buckets <= had)
+		return;
+	while (mask < buckets - 1)
+		mask = mask * 2 + 1;
+	fault_lines(ix->space, (size_t)(index_line(ix, buckets - 1) + 1) *
+	    sizeof(struct index_bucket));
+	atomic_store_explicit(&ix->mask, mask, memory_order_relaxed);
+	set_count(ix, buckets);
+	arena_charge(ix->space->charge, (ptrdiff_t)(buckets - had) *
+	    (ptrdiff_t)sizeof(struct index_bucket));
+}
+
 bool
 index_insert(struct index *ix, uint64_t hash, handle h)
 {

@@ -112,6 +112,10 @@ struct index {
 void index_init(struct index *, struct index_space *, unsigned shard,
     uint32_t items_start, index_hash_fn *, const void *arg);
 
+/* Of an empty one: it has so many buckets, as far as there is room, and their
+ * memory is faulted; before other threads go ahead. */
+void index_widen(struct index *, uint32_t buckets);
+
 /*
  * Candidates for a hash, one after another:
  *

@@ -154,7 +154,11 @@ slab_init(struct slab *s, const struct cache_config *cf, const char **why)
 	uint32_t i;
 
 	memset(s, 0, sizeof(*s));
-	if (arena_init(&s->arena, cf->memory_limit, cf->fixed_limit, why) != 0)
+	if ((cf->memory_file > 0 ?
+		arena_init_file(&s->arena, cf->memory_limit, cf->memory_file,
+		    why) :
+		arena_init(&s->arena, cf->memory_limit, cf->fixed_limit,
+		    why)) != 0)
 		return -1;
 	if (choose_sizes(s, cf, why) != 0) {
 		arena_fini(&s->arena);
@@ -438,6 +442,40 @@ slab_free(struct slab *s, handle h)
 	lock_release(&c->lock);
 	if (is_empty)
 		arena_give(&s->arena, n);
+}
+
+void
+slab_adopt(struct slab *s, unsigned id, uint32_t n, const uint8_t *in_use)
+{
+	struct slab_class *c = &s->classes[id];
+	struct page *p = &s->arena.pages[n];
+	uint32_t i, step = c->chunk_size >> s->arena.unit_shift, used = 0;
+	handle first = page_handle(s, n), next = 0;
+
+	assert(id >= 1 && id <= s->nclasses);
+	for (i = 0; i < c->per_page; i++)
+		used += in_use[i / 8] >> i % 8 & 1;
+	if (used == 0) {
+		arena_adopt_free(&s->arena, n);
+		return;
+	}
+	for (i = c->per_page; i-- > 0;) {
+		if (in_use[i / 8] >> i % 8 & 1)
+			continue;
+		free_chunk(s, first + i * step, next, c->chunk_size);
+		next = first + i * step;
+	}
+	arena_adopt(&s->arena, n, id);
+	lock_acquire(&c->lock);
+	p->free = next;
+	p->used = (uint16_t)used;
+	add_pages(c, 1);
+	add_used(c, (int)used);
+	if (next != 0)
+		link_partial(s, c, n, LAST);
+	else
+		link_last(s, &c->full, n);
+	lock_release(&c->lock);
 }
 
 /* ------------------------------------------------------------ moving pages */

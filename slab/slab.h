@@ -47,8 +47,9 @@ struct slab {
 };
 
 /*
- * Follows cache_config: memory_limit, fixed_limit, growth_factor, chunk_min,
- * slab_sizes.  A growth factor of 0 stands for the table.  0, or -1 with *why.
+ * Follows cache_config: memory_limit, fixed_limit, memory_file, growth_factor,
+ * chunk_min, slab_sizes.  A growth factor of 0 stands for the table.  0, or -1
+ * with *why.
  */
 int slab_init(struct slab *, const struct cache_config *, const char **why);
 void slab_fini(struct slab *);
@@ -82,6 +83,11 @@ void slab_undrain(struct slab *, uint32_t page);
 /* Some page of the class, fewest used chunks among a bounded number looked
  * at; ARENA_NONE if it has none. */
 uint32_t slab_pick_page(struct slab *, unsigned class_id);
+
+/* The page, which another process had filled, is the class's: chunk i is in use
+ * if bit i % 8 of in_use[i / 8] is set.  Without any it is nobody's. */
+void slab_adopt(struct slab *, unsigned class_id, uint32_t page,
+    const uint8_t *in_use);
 
 static inline void *
 slab_at(const struct slab *s, handle h)

@@ -27,13 +27,13 @@ without a number are older.  The last test here sees that all of them exist.
                           Meta.test_13_*, test_faults.Memory
 14  amplification         Datagrams.test_14_*            Datagrams.test_14_*
 15  slabs under load      test_siege.Limits, test_soak.Short
-16  files from disk       Files.test_16_*, test_service.ConfigFile
+16  files from disk       Files.test_16_*, test_service.ConfigFile,
+                          test_restart.Hostile
 17  what leaks            test_holes.Hole17              test_holes.Hole17
 18  which reply is whose  every row of test_hostile,     Binary.test_18_*
                           Meta.test_18_*
 
-There are no tags and no warm restart yet: their parts of 13 and 16 have nothing
-to be tried on.
+There are no tags yet: their part of 13 has nothing to be tried on.
 """
 import base64
 import pathlib

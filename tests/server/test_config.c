@@ -255,7 +255,6 @@ static const struct {
 	const char *line;
 	const char *warning; /* begins so */
 } moot[] = {
-	{ "-e /mem", "slabd: -e /mem: accepted, no effect: " },
 	{ "-N 4", "slabd: -N 4: accepted, no effect: " },
 	{ "-o hash_algorithm=jenkins",
 	    "slabd: -o hash_algorithm=jenkins: accepted, no effect: " },

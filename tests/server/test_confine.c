@@ -40,7 +40,7 @@ become_confined(void)
 
 	if (!confine_drop(&why))
 		return OTHER;
-	if (confine_calls(&why))
+	if (confine_calls(false, &why))
 		return DONE;
 	return why == NULL ? NO_FILTER : OTHER;
 }

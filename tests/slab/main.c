@@ -19,6 +19,7 @@
 	X(upkeep)                                                             \
 	X(reassign)                                                           \
 	X(exhaustion)                                                         \
+	X(restore)                                                            \
 	X(model)                                                              \
 	X(stress)
 
