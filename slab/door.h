@@ -27,6 +27,14 @@
 
 enum { CACHE_MAGIC = 0xcac4e001 };
 
+enum { USE_BUCKETS = 24 };
+
+/* Items of a class that were looked at, by how long they stand unused. */
+struct use_sample {
+	uint8_t n[USE_BUCKETS], all;
+	bool judged; /* some have been, lately */
+};
+
 struct cache {
 	unsigned magic;
 	/* fixed after cache_new() */
@@ -62,10 +70,14 @@ struct cache {
 	} drain; /* under moving; class_id may be looked at without */
 	/* of level.c: how old the classes' tails are; evictions */
 	_Atomic uint32_t ages[CACHE_CLASSES], turns[CACHE_CLASSES];
+	_Atomic uint32_t unused[CACHE_CLASSES]; /* ... and stand unused */
 	_Atomic unsigned idle; /* a class with free pages' worth, or 0 */
 	uint32_t roots[CACHE_CLASSES]; /* of chunk sizes; fixed */
 
 	/* of cache_upkeep(), one thread at a time */
+	struct use_sample samples[CACHE_CLASSES];
+	uint64_t samples_dice;
+	uint32_t samples_since; /* second */
 	uint32_t sweep_page;
 	uint32_t sweep_chunk;
 	uint32_t sweep_left; /* pages of this round */
@@ -414,6 +426,7 @@ bool room_shrink(struct cache *, uint32_t now);
 struct chunk_peek {
 	uint8_t state, shard;
 	uint32_t deadline; /* of an item; of a part: its owner */
+	uint32_t accessed; /* of an item */
 };
 struct chunk_peek sweep_peek(const struct cache *, handle);
 
@@ -439,6 +452,9 @@ void level_note(struct cache *, struct shard *, unsigned class_id,
 /* Nothing was for a while: the tails of so many shards are so old together. */
 void level_poll(struct cache *, unsigned class_id, uint64_t sum,
     unsigned shards);
+/* Its items stand unused for so many seconds, if that is more than its tail is
+ * old. */
+void level_used(struct cache *, unsigned class_id, uint32_t seconds);
 /* How willingly the class gives a page. */
 uint64_t level_score(const struct cache *, unsigned class_id);
 /* The class to take a page from for another, of those not tried yet (NULL:
@@ -448,6 +464,11 @@ unsigned level_giver(const struct cache *, unsigned for_class,
 /* Before something of the class is evicted: the class that should rather give
  * it a page, by room_step(); nearly always 0. */
 unsigned level_due(struct cache *, unsigned taker);
+
+/* ------------------------------------------------------------ use.c */
+
+/* Looks at some items of each class.  Once a second, by upkeep. */
+void use_sample(struct cache *, uint32_t now);
 
 /* Of check.c: chunks in use that no linked item accounts for, those of items
  * reserved, or pinned when they were removed. */

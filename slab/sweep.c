@@ -31,7 +31,8 @@ sweep_peek(const struct cache *c, handle h)
 	const volatile unsigned char *at = slab_at(&c->slab, h);
 
 	return (struct chunk_peek){ at[0], at[1],
-		*(const volatile uint32_t *)(const volatile void *)(at + 4) };
+		*(const volatile uint32_t *)(const volatile void *)(at + 4),
+		*(const volatile uint32_t *)(const volatile void *)(at + 16) };
 }
 
 /* ------------------------------------------------------------ a page */

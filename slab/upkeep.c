@@ -182,6 +182,8 @@ cache_upkeep(struct cache *c, uint32_t now)
 	atomic_fetch_add_explicit(&c->upkeeps, 1, memory_order_relaxed);
 	flush_due(c, now);
 	more = balance(c, now);
+	if (c->busy && c->upkeep_second != now)
+		use_sample(c, now);
 	if (is_sweep_due(c, now))
 		c->sweep_again = sweep(c, now);
 	room_step(c, 0, 0, now);

@@ -75,6 +75,32 @@ START_TEST(pages_follow_a_shift)
 }
 END_TEST
 
+/* All small items were in use until a moment ago, and no tail is old. */
+START_TEST(what_nobody_asks_for_goes_first)
+{
+	unsigned n = 60000;
+	uint64_t left;
+
+	for (unsigned i = 0; i < 2 * n; i++)
+		ask(i % n, 64);
+	ck_assert_uint_gt(pages_of(64), 90);
+	for (unsigned i = 0; i < 10000; i++) {
+		if (i % 1000 == 0)
+			cache_upkeep(c, ++w.now);
+		ask(n + i, 900);
+	}
+	left = pages_of(64);
+	ck_assert_uint_lt(left, 48);
+	/* who is asked for again does not go for what lies about unused */
+	for (unsigned i = 0; i < 20000; i++) {
+		if (i % 1000 == 0)
+			cache_upkeep(c, ++w.now);
+		ask(i % 10000, 64);
+	}
+	ck_assert_uint_gt(pages_of(64), left);
+}
+END_TEST
+
 /* Half of a class is free, in the midst of all its pages: that is room enough,
  * and nobody else has to go for what comes. */
 START_TEST(what_is_idle_is_taken_first)
@@ -196,6 +222,7 @@ level_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, close_cache);
 	tcase_add_test(t, pages_follow_a_shift);
+	tcase_add_test(t, what_nobody_asks_for_goes_first);
 	tcase_add_test(t, what_is_idle_is_taken_first);
 	tcase_add_test(t, nothing_moves_between_equals);
 	tcase_add_test(t, upkeep_ends_what_was_begun);
