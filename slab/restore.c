@@ -67,10 +67,10 @@ size_at(const struct work *w, handle h)
 static void
 unclaim(const struct work *w, handle h, uint32_t n)
 {
-	uint8_t mask;
-
 	for (; n > 0; n--) {
-		*find_bit(w, h, &mask) &= (uint8_t)~mask;
+		uint8_t mask, *bit = find_bit(w, h, &mask);
+
+		*bit &= (uint8_t)~mask;
 		h = ((struct item_part *)slab_at(w->slab, h))->next;
 	}
 }
@@ -146,7 +146,7 @@ static void
 take_item(struct work *w, struct item *it, handle h, unsigned class_id)
 {
 	handle *chain;
-	uint8_t mask;
+	uint8_t mask, *bit;
 
 	if (item_state(it) != ITEM_LINKED)
 		return;
@@ -158,7 +158,8 @@ take_item(struct work *w, struct item *it, handle h, unsigned class_id)
 		w->got->broken++;
 		return;
 	}
-	*find_bit(w, h, &mask) |= mask;
+	bit = find_bit(w, h, &mask);
+	*bit |= mask;
 	mend(w, it);
 	chain = &w->chains[class_id][it->bits & ITEM_QUEUE]
 	    [it->older % SAVED_RANKS][w->lane++ % LANES];
