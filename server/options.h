@@ -14,7 +14,7 @@
  *     least, most   of numbers; the unit is the field's
  *     usual     the default, as one would write it; NULL: zero, off.  The help
  *               shows it, unless the text of the help names the default
- *     note      accepted without effect, or refused: why.  NULL: it works
+ *     note      accepted without effect: why.  NULL: it works
  *     help      what it does; NULL: not shown: scripts look in the help for
  *               what was built in (memcached's tests, for ext_path)
  *

@@ -215,12 +215,6 @@ reader_none(struct reader *r)
 }
 
 int
-reader_refused(struct reader *r)
-{
-	return reader_complain(r, CONFIG_USAGE, "%s", r->row->note);
-}
-
-int
 reader_text(struct reader *r)
 {
 	if (*r->value == '\0')

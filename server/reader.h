@@ -106,7 +106,6 @@ read_fn reader_off;
 read_fn reader_config;
 read_fn reader_confine;
 read_fn reader_none;
-read_fn reader_refused;
 read_fn reader_text;
 read_fn reader_number;
 read_fn reader_threads;

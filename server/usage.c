@@ -37,8 +37,6 @@ print_row(FILE *out, const struct row *row)
 	fprintf(out, "  %-28s ", head);
 	if (row->note == NULL)
 		fprintf(out, "%s", row->help);
-	else if (row->read == reader_refused)
-		fprintf(out, "%s: not there yet, refused", row->help);
 	else
 		fprintf(out, "%s: accepted, no effect", row->help);
 	if (row->note == NULL && row->usual != NULL && row->argument != NULL &&
