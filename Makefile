@@ -109,6 +109,8 @@ FLAVOUR_CFLAGS := -O2 -fno-omit-frame-pointer \
 # Inputs are steered by what parsers compare, not by what the cache does.
 build/fuzz/slab/%.o build/fuzz/tests/fuzz/stage.o: TEST_CFLAGS = \
 	-fno-sanitize-coverage=trace-cmp,inline-8bit-counters,pc-table
+# ... but for what it reads from a file.
+build/fuzz/slab/restore.o: TEST_CFLAGS =
 else
 $(error FLAVOUR is release, asan, tsan or fuzz)
 endif
@@ -395,7 +397,7 @@ $(BENCH:%=$(B)/bench/%): $(B)/bench/%: $(B)/bench/%.o $(L_BENCH) $(THREE)
 
 # Fuzz targets of the parsers are linked with them alone, the DEEP ones with
 # all three floors.  A replay is the same target with a plain main().
-DEEP_FUZZ := fuzz_session% fuzz_users% fuzz_login% fuzz_config% fuzz_dialogue%
+DEEP_FUZZ := fuzz_restore% fuzz_session% fuzz_users% fuzz_login% fuzz_config% fuzz_dialogue%
 DEEP := $(patsubst fuzz_%,%,$(filter $(DEEP_FUZZ),$(FUZZ)))
 FLAT := $(patsubst fuzz_%,%,$(filter-out $(DEEP_FUZZ),$(FUZZ)))
 $(DEEP:%=$(B)/fuzz-%) $(DEEP:%=$(B)/replay-%): $(L_FUZZ) $(THREE)

@@ -135,7 +135,7 @@ class Kept(Files):
 
     def test_100000_items_after_evictions(self):
         s = self.begin(["-m", "16"])
-        self.fill(s, 250000 if not harness.SANITIZED else 120000, 60)
+        self.fill(s, 250000, 60)
         before = s.stats()
         self.assertGreater(int(before["evictions"]), 0)
         # another number of threads, thus of shards

@@ -11,6 +11,7 @@
 	X(confine)                                                            \
 	X(hasher)                                                             \
 	X(listen)                                                             \
+	X(memfile)                                                            \
 	X(meta)                                                               \
 	X(metrics)                                                            \
 	X(rights)                                                             \
