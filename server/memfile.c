@@ -30,7 +30,8 @@ struct memfile {
 	char *path, *meta, *hidden; /* absolute, for a daemon leaves its
 				       folder */
 	int fd, meta_fd;	    /* of FILE; of FILE.meta.new */
-	bool is_hidden, was_restored, is_saved;
+	const char *stands;	    /* the name that the latter has now */
+	bool was_restored, is_saved;
 };
 
 /* ------------------------------------------------------------ opening */
@@ -66,6 +67,40 @@ open_locked(struct memfile *m, char *why)
 	return fault == NULL;
 }
 
+static bool
+write_all(int fd, const char *bytes, size_t n)
+{
+	size_t at = 0;
+
+	while (at < n) {
+		ssize_t put = pwrite(fd, bytes + at, n - at, (off_t)at);
+
+		if (put < 0 && errno != EINTR)
+			return false;
+		at += put > 0 ? (size_t)put : 0;
+	}
+	return true;
+}
+
+/* Its room is taken now, for a file system of memory is full of the cache.
+ * Before the cache is there, for which the old one is none any more: it stays
+ * with whoever has no room. */
+static bool
+make_meta(struct memfile *m, size_t most, char *why)
+{
+	m->meta_fd = open(m->hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+	if (m->meta_fd >= 0)
+		m->stands = m->hidden;
+	if (m->meta_fd >= 0 && (fallocate(m->meta_fd, FALLOC_FL_KEEP_SIZE, 0,
+	    (off_t)most) == 0 || errno != ENOSPC) &&
+	    write_all(m->meta_fd, serving, sizeof(serving) - 1))
+		return true;
+	snprintf(why, SERVER_WHY_MAX, "cannot make %s: %s", m->hidden,
+	    strerror(errno));
+	return false;
+}
+
 struct memfile *
 memfile_open(const struct config *config, char *why)
 {
@@ -79,7 +114,8 @@ memfile_open(const struct config *config, char *why)
 	m->meta = absolute(config->memory_file, ".meta");
 	m->hidden = absolute(config->memory_file, ".meta.new");
 	if (m->path == NULL || m->meta == NULL || m->hidden == NULL ||
-	    !open_locked(m, why))
+	    !open_locked(m, why) || !make_meta(m,
+	    cache_save_most(config->memory_limit) + TEXT_MOST, why))
 		memfile_close(&m);
 	return m;
 }
@@ -104,7 +140,7 @@ memfile_close(struct memfile **mp)
 	*mp = NULL;
 	/* What only says that it serves would be there for nothing. */
 	if (m->meta_fd >= 0 && !m->is_saved)
-		(void)unlink(m->is_hidden ? m->hidden : m->meta);
+		(void)unlink(m->stands);
 	if (m->meta_fd >= 0)
 		close(m->meta_fd);
 	if (m->fd >= 0)
@@ -333,8 +369,8 @@ try_restore(struct memfile *m, struct server *srv, const char **fault,
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		*fault = "it is no ordinary file";
 	else
-		bytes = read_whole(fd, cache_save_most(srv->cache) + TEXT_MOST,
-		    &n, fault);
+		bytes = read_whole(fd, cache_save_most(
+		    srv->config->memory_limit) + TEXT_MOST, &n, fault);
 	close(fd);
 	if (bytes != NULL && n > 0)
 		*fault = restore(m, srv, bytes, n, why);
@@ -343,37 +379,6 @@ try_restore(struct memfile *m, struct server *srv, const char **fault,
 }
 
 /* ------------------------------------------------------------ begin */
-
-static bool
-write_all(int fd, const char *bytes, size_t n)
-{
-	size_t at = 0;
-
-	while (at < n) {
-		ssize_t put = pwrite(fd, bytes + at, n - at, (off_t)at);
-
-		if (put < 0 && errno != EINTR)
-			return false;
-		at += put > 0 ? (size_t)put : 0;
-	}
-	return true;
-}
-
-/* In the place of what was read.  Its room is taken now, for a file system of
- * memory is full of the cache. */
-static bool
-make_meta(struct memfile *m, size_t most)
-{
-	m->meta_fd = open(m->hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC |
-	    O_NOFOLLOW, 0600);
-	if (m->meta_fd < 0)
-		return false;
-	if (fallocate(m->meta_fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)most) != 0 &&
-	    errno == ENOSPC)
-		return false;
-	return write_all(m->meta_fd, serving, sizeof(serving) - 1) &&
-	    rename(m->hidden, m->meta) == 0;
-}
 
 bool
 memfile_begin(struct memfile *m, struct server *srv, char *why)
@@ -390,9 +395,12 @@ memfile_begin(struct memfile *m, struct server *srv, char *why)
 	if (fault != NULL)
 		log_warn("%s: %s; beginning with an empty cache", m->meta,
 		    fault);
-	if (make_meta(m, cache_save_most(srv->cache) + TEXT_MOST))
+	/* In the place of what was read. */
+	if (rename(m->hidden, m->meta) == 0) {
+		m->stands = m->meta;
 		return true;
-	snprintf(why, SERVER_WHY_MAX, "cannot make %s: %s", m->hidden,
+	}
+	snprintf(why, SERVER_WHY_MAX, "cannot make %s: %s", m->meta,
 	    strerror(errno));
 	return false;
 }
@@ -400,7 +408,8 @@ memfile_begin(struct memfile *m, struct server *srv, char *why)
 void
 memfile_hide(struct memfile *m)
 {
-	m->is_hidden = rename(m->meta, m->hidden) == 0;
+	if (rename(m->meta, m->hidden) == 0)
+		m->stands = m->hidden;
 }
 
 /* ------------------------------------------------------------ end */
@@ -424,7 +433,7 @@ static bool
 write_meta(struct memfile *m, const char *bytes, size_t n)
 {
 	return write_all(m->meta_fd, bytes, n) && fdatasync(m->meta_fd) == 0 &&
-	    (!m->is_hidden || rename(m->hidden, m->meta) == 0);
+	    (m->stands == m->meta || rename(m->hidden, m->meta) == 0);
 }
 
 void

@@ -450,8 +450,8 @@ struct cache_restored {
  * pinned or reserved, nobody may call anything else any more.  NULL: no
  * memory, or no file.  Cost: a walk over all queues. */
 void *cache_save(struct cache *, uint32_t now, size_t *nbytes);
-/* The most bytes that cache_save() could return. */
-size_t cache_save_most(const struct cache *);
+/* The most bytes that it could return of a cache of that limit. */
+size_t cache_save_most(size_t memory_limit);
 
 /* false with *why: other settings, or other bytes than those of this file; the
  * cache is as new.  now goes on from that of cache_save().  Cost: a walk over

@@ -51,10 +51,10 @@ rank_queues(struct cache *c, unsigned class_id, unsigned queue, uint32_t now)
 /* ------------------------------------------------------------ the rest */
 
 size_t
-cache_save_most(const struct cache *c)
+cache_save_most(size_t memory_limit)
 {
-	return sizeof(struct saved) +
-	    (c->slab.arena.reserved >> ARENA_PAGE_SHIFT);
+	/* page 0, and the last one that is not whole */
+	return sizeof(struct saved) + (memory_limit >> ARENA_PAGE_SHIFT) + 2;
 }
 
 static void

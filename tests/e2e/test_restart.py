@@ -226,6 +226,19 @@ class Kept(Files):
         self.go_on(s)
         self.assertEqual(s.stats()["curr_items"], "10")
 
+    def test_no_place_for_the_rest(self):
+        """Nor does one that cannot write what comes beside it."""
+        s = self.begin()
+        self.fill(s, 10)
+        s.signal(signal.SIGUSR1)
+        self.assertEqual(s.wait(), 0)
+        os.mkdir(s.path("mem.meta.new"))
+        s.start()
+        self.assertEqual(s.wait(), 1)
+        os.rmdir(s.path("mem.meta.new"))
+        self.go_on(s)
+        self.assertEqual(s.stats()["curr_items"], "10")
+
     def test_daemon(self):
         """It leaves the folder that its relative path starts from."""
         s = harness.Server(["-d", "-P", "{DIR}/pid", "-e", "mem"], wait=False)
@@ -404,6 +417,19 @@ class Hostile(Files):
             self.addCleanup(other.stop)
             self.refuses(other, why)
 
+    def no_room_at_the_start(self, s):
+        """Somebody else has filled the disk meanwhile."""
+        s.signal(signal.SIGUSR1)
+        self.assertEqual(s.wait(), 0)
+        with open(s.path("small/other"), "wb", 0) as f:
+            with self.assertRaises(OSError):
+                while f.write(bytes(4096)) == 4096:
+                    pass
+        s.start()
+        self.assertEqual(s.wait(), 1)
+        os.unlink(s.path("small/other"))
+        self.go_on(s)
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can mount")
     def test_file_system_is_too_small(self):
         """A message at the start, no SIGBUS later."""
@@ -423,7 +449,10 @@ class Hostile(Files):
             s.wait_for_port()
             self.fill(s, 100000, 400)
             self.again(s)
-            self.assertGreater(int(s.stats()["curr_items"]), 10000)
+            items = s.stats()["curr_items"]
+            self.assertGreater(int(items), 10000)
+            self.no_room_at_the_start(s)
+            self.assertEqual(s.stats()["curr_items"], items)
             s.signal(signal.SIGTERM)
             s.wait()
         finally:

@@ -36,7 +36,7 @@ save(size_t *n)
 	void *saved = cache_save(c, w.now, n);
 
 	ck_assert_ptr_nonnull(saved);
-	ck_assert_uint_le(*n, cache_save_most(c));
+	ck_assert_uint_le(*n, cache_save_most(config.memory_limit));
 	return saved;
 }
 
