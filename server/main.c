@@ -64,7 +64,8 @@ on_upkeep(uv_timer_t *timer)
 
 /* Nothing but the handles of the main loop keeps it running: closing them
  * ends it.  A second signal then has its default effect, but for a terminal
- * that is closed: replies are still on their way. */
+ * that is closed, replies being still on their way, and a SIGUSR1 after the
+ * first: who asks twice for the cache to be kept shall have it. */
 static void
 end_loop(struct program *p)
 {
@@ -77,6 +78,8 @@ end_loop(struct program *p)
 	uv_close((uv_handle_t *)&p->graceful, NULL);
 	uv_close((uv_handle_t *)&p->hangup, NULL);
 	signal(SIGHUP, SIG_IGN);
+	if (p->keep)
+		signal(SIGUSR1, SIG_IGN);
 }
 
 static void

@@ -211,6 +211,19 @@ class Kept(Files):
         self.assertEqual(self.get(c, b"big"), b"b" * 4 * MIB)
         self.assertEqual(s.stats()["curr_items"], "11")
 
+    def test_asked_twice(self):
+        """While it waits for a client that does not read."""
+        s = self.begin(["-I", "8m"])
+        self.fill(s, 10)
+        reader = self.connect(s, rcvbuf=4096)
+        reader.send(b"set big 0 0 %d\r\n" % (7 * MIB) + b"b" * 7 * MIB +
+                    b"\r\n" + b"get big\r\n" * 2)
+        self.assertEqual(reader.line(), b"STORED\r\n")
+        s.signal(signal.SIGUSR1)
+        until(lambda: "Gracefully" in s.output(), "the first one")
+        self.again(s)
+        self.assertEqual(s.stats()["curr_items"], "11")
+
     def test_port_is_taken(self):
         """A start that fails does not cost the cache."""
         s = self.begin()
