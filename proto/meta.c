@@ -275,7 +275,7 @@ parse_flags(struct request *req, const char *p, const char *end,
  * which may be anywhere, or NULL.
  */
 static inline const char *
-split_plain(struct meta *m, const char *p, const char *end)
+split_plain(struct meta *m, const char *p, const char *end, unsigned nfixed)
 {
 	uint64_t seen = 0;
 	unsigned n = 0;
@@ -287,7 +287,7 @@ split_plain(struct meta *m, const char *p, const char *end)
 		if (++p == end)
 			return NULL;
 		at = (unsigned)(unsigned char)*p - 'A';
-		if (at > 'z' - 'A' || n++ == WORDS_MAX - 2 ||
+		if (at > 'z' - 'A' || n++ == WORDS_MAX - nfixed ||
 		    ((UINT64_C(1) << at) & KNOWN & ~seen) == 0)
 			return NULL;
 		seen |= UINT64_C(1) << at;
@@ -349,7 +349,7 @@ meta_parse_plain(enum op op, const char *in, size_t n, struct request *req,
 		*used = 3 + nkey + 4;
 		return nkey - 1 < PROTO_KEY_MAX;
 	}
-	p = split_plain(&req->meta, p + nkey, end);
+	p = split_plain(&req->meta, p + nkey, end, 2);
 	if (p == NULL)
 		return false;
 	/* Without flags the key ran into the line end. */
@@ -364,6 +364,42 @@ meta_parse_plain(enum op op, const char *in, size_t n, struct request *req,
 		return false;
 	req->quiet = has(req, 'q');
 	req->nvalue = req->follow = 0;
+	*used = (size_t)(p - in) + 1;
+	return true;
+}
+
+bool
+meta_parse_plain_store(const char *in, size_t n, struct request *req,
+    size_t *used)
+{
+	const char *p = in + 3, *end = in + n, *digits;
+	size_t left = n - 3;
+	size_t nkey = scan_key_end(p, left, 256);
+	uint32_t nvalue = 0;
+
+	/* Ten bytes of length at most, and one behind them. */
+	if (nkey - 1 >= PROTO_KEY_MAX || left - nkey < 12 || p[nkey] != ' ')
+		return false;
+	req->op = OP_MS;
+	req->key = p;
+	req->nkey = (uint32_t)nkey;
+	digits = p += nkey + 1;
+	for (; (unsigned)(unsigned char)*p - '0' <= 9; p++) {
+		if (p - digits == 9)
+			return false;
+		nvalue = nvalue * 10 + (unsigned)(*p - '0');
+	}
+	if (p == digits)
+		return false;
+	req->nvalue = nvalue;
+	req->follow = nvalue + 2;
+	p = split_plain(&req->meta, p, end, 3);
+	if (p == NULL || (*p == '\r' && ++p == end) || *p != '\n')
+		return false;
+	if ((req->meta.has & TOKENS) != 0 && !accepts_tokens(req))
+		return false;
+	req->quiet = has(req, 'q');
+	fill_store(req);
 	*used = (size_t)(p - in) + 1;
 	return true;
 }

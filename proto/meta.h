@@ -48,6 +48,11 @@ enum parse meta_parse(enum op, const char *line, size_t n, struct request *);
 bool meta_parse_plain(enum op, const char *in, size_t n, struct request *,
     size_t *used);
 
+/* The same of ms, whose value is at most 999999999 bytes.  12 bytes of it are
+ * there, in[2] is a blank. */
+bool meta_parse_plain_store(const char *in, size_t n, struct request *,
+    size_t *used);
+
 /*
  * At most PROTO_REPLY_MAX bytes; returns the end.  Quiet hides only the
  * nominal reply: EN of mg, HD (and VA of ma) of the others.

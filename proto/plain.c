@@ -13,7 +13,7 @@ enum {
 	GET = 4, /* bytes of "get " */
 	SET = 4,
 	SHORT = 32, /* bytes in which most keys end */
-	LINE_MIN = 16, /* of set and mg; the shorter can wait */
+	LINE_MIN = 16, /* of set, mg and ms; the shorter can wait */
 	SCAN_MAX = PROTO_KEY_MAX + 6,
 };
 
@@ -40,6 +40,12 @@ static inline bool
 is_mg(const char *in)
 {
 	return in[0] == 'm' && in[1] == 'g' && in[2] == ' ';
+}
+
+static inline bool
+is_ms(const char *in)
+{
+	return in[0] == 'm' && in[1] == 's' && in[2] == ' ';
 }
 
 static inline bool
@@ -149,33 +155,39 @@ read_keys(struct parser *p, const char **in, const char *end,
 	return (unsigned)(req - batch);
 }
 
-/* Sets whose value is there, and no longer than it may be. */
+/* Is the value there, behind the line, and no longer than it may be? */
+static inline bool
+has_value(const struct request *req, const char *value, const char *end,
+    uint32_t most)
+{
+	return (uint64_t)req->nkey + req->nvalue <= most &&
+	    (size_t)(end - value) >= req->follow &&
+	    ends_line(value + req->nvalue);
+}
+
 static inline unsigned
 read_sets(const char **in, const char *end, struct request *batch,
-    unsigned max, uint32_t most)
+    unsigned max, uint32_t most, bool meta)
 {
-	unsigned count = 0;
+	struct request *req = batch, *full = batch + max;
+	const char *at = *in;
 	size_t len;
 
-	while (count < max && end - *in >= LINE_MIN && is_set(*in)) {
-		struct request *req = &batch[count];
-		const char *value;
+	for (; req < full && end - at >= LINE_MIN; req++) {
+		size_t n = (size_t)(end - at);
 
-		if (!text_parse_plain_store(OP_SET, *in, (size_t)(end - *in),
-		    SET, req, &len))
+		if (meta ? !is_ms(at) || !meta_parse_plain_store(at, n, req,
+		    &len) : !is_set(at) || !text_parse_plain_store(OP_SET, at,
+		    n, SET, req, &len))
 			break;
-		value = *in + len;
-		if ((uint64_t)req->nkey + req->nvalue > most ||
-		    (size_t)(end - value) < req->follow ||
-		    value[req->nvalue] != '\r' ||
-		    value[req->nvalue + 1] != '\n')
+		if (!has_value(req, at + len, end, most))
 			break;
-		req->value = value;
+		req->value = at + len;
 		req->problem = STATUS_FOUND;
-		*in = value + req->follow;
-		count++;
+		at += len + req->follow;
 	}
-	return count;
+	*in = at;
+	return (unsigned)(req - batch);
 }
 
 static inline unsigned
@@ -205,9 +217,11 @@ read_text(struct parser *p, const char **in, const char *end,
 	case 'g':
 		return read_lines(in, end, batch, max);
 	case 's':
-		return read_sets(in, end, batch, max, most);
+		return read_sets(in, end, batch, max, most, false);
 	case 'm':
-		return read_metas(in, end, batch, max);
+		return end - *in >= LINE_MIN && is_ms(*in) ?
+		    read_sets(in, end, batch, max, most, true) :
+		    read_metas(in, end, batch, max);
 	default:
 		return 0;
 	}

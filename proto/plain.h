@@ -26,8 +26,8 @@
  * As many requests as stand at in, one after another, of
  *
  *      text    get key; the keys that are left of a get or gets line; mg; and
- *              set, if the value is there and has with the key at most `most'
- *              bytes: value and problem are set as well then
+ *              set and ms, if the value is there and has with the key at
+ *              most `most' bytes: value and problem are set as well then
  *      binary  get, getq, getk, getkq
  *
  * at most max, into batch.  Returns how many, and in *used their bytes.
@@ -45,7 +45,7 @@ plain_begins(const struct parser *p, const char *in, size_t n)
 	if (p->in_keys || in[0] == 'g')
 		return true;
 	return n > 1 && ((in[0] == 's' && in[1] == 'e') ||
-	    (in[0] == 'm' && in[1] == 'g'));
+	    (in[0] == 'm' && (in[1] == 'g' || in[1] == 's')));
 }
 
 /* ------------------------------------------------------------ hits */

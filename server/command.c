@@ -233,9 +233,6 @@ read_run(struct host *h, enum proto_name proto, enum plain_form form,
 	enum cache_read odd = CACHE_READ_HIT;
 	unsigned done = 0, hits;
 
-	n = plain_alike(proto, form, reqs, n);
-	if (n == 1)
-		return read_one(h, proto, form, reqs, keys);
 	while (done < n && odd != CACHE_READ_ELSE) {
 		struct cache_frame f;
 
@@ -256,17 +253,44 @@ read_run(struct host *h, enum proto_name proto, enum plain_form form,
 	return done;
 }
 
+static __attribute__((noinline)) unsigned
+read_texts(struct host *h, const struct request *reqs,
+    const struct cache_key *keys, unsigned n)
+{
+	return read_run(h, PROTO_TEXT, PLAIN_TEXT, reqs, keys, n);
+}
+
+static __attribute__((noinline)) unsigned
+read_metas(struct host *h, const struct request *reqs,
+    const struct cache_key *keys, unsigned n)
+{
+	return read_run(h, PROTO_TEXT, PLAIN_META, reqs, keys, n);
+}
+
+static __attribute__((noinline)) unsigned
+read_packets(struct host *h, const struct request *reqs,
+    const struct cache_key *keys, unsigned n)
+{
+	return read_run(h, PROTO_BINARY, PLAIN_BINARY, reqs, keys, n);
+}
+
 unsigned
 command_reads(struct host *h, enum proto_name proto,
     const struct request *reqs, const struct cache_key *keys, unsigned n)
 {
 	switch (plain_form(proto, &reqs[0])) {
 	case PLAIN_TEXT:
-		return read_run(h, proto, PLAIN_TEXT, reqs, keys, n);
+		n = plain_alike(proto, PLAIN_TEXT, reqs, n);
+		return n == 1 ? read_one(h, proto, PLAIN_TEXT, reqs, keys) :
+		    read_texts(h, reqs, keys, n);
 	case PLAIN_META:
-		return read_run(h, proto, PLAIN_META, reqs, keys, n);
+		n = plain_alike(proto, PLAIN_META, reqs, n);
+		return n == 1 ? read_one(h, proto, PLAIN_META, reqs, keys) :
+		    read_metas(h, reqs, keys, n);
 	case PLAIN_BINARY:
-		return read_run(h, proto, PLAIN_BINARY, reqs, keys, n);
+		n = plain_alike(proto, PLAIN_BINARY, reqs, n);
+		return n == 1 ? read_one(h, proto, PLAIN_BINARY, reqs, keys) :
+		    read_packets(h, reqs, keys, n);
 	case PLAIN_FORMS:
 		break;
 	}
@@ -414,7 +438,7 @@ void
 command_write(struct host *h, enum proto_name proto,
     const struct request *req, const struct cache_key *key)
 {
-	static const char stored[] = "STORED\r\n";
+	static const char stored[] = "STORED\r\n", done[] = "HD\r\n";
 	struct cache_put put = {
 		.compare = req->has_cas,
 		.compare_cas = req->cas,
@@ -427,12 +451,18 @@ command_write(struct host *h, enum proto_name proto,
 	if (status == CACHE_STORED && proto == PROTO_TEXT) {
 		if (req->quiet)
 			return;
+		if (req->op == OP_MS) {
+			memcpy(out, done, sizeof(done) - 1);
+			output_to(h->out, out + sizeof(done) - 1);
+			return;
+		}
 		memcpy(out, stored, sizeof(stored) - 1);
 		output_to(h->out, out + sizeof(stored) - 1);
 		return;
 	}
 	res.status = status_of(status);
 	res.has_value = false;
+	res.nvalue = req->nvalue;
 	res.cas = status == CACHE_STORED ? view.cas : 0;
 	output_to(h->out, proto_compose(proto, out, req, &res));
 }

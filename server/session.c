@@ -516,7 +516,8 @@ static inline void
 run_one(struct session *s, struct host *h, struct request *req,
     const struct cache_key *key, bool unobserved)
 {
-	if (unobserved && req->op == OP_SET && req->problem == STATUS_FOUND)
+	if (unobserved && command_is_write(req) &&
+	    req->problem == STATUS_FOUND)
 		command_write(h, s->parser.proto, req, key);
 	else if (unobserved && command_is_read(req->op) &&
 	    command_read(h, s->parser.proto, req, key, &s->lead))
@@ -657,7 +658,7 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
     size_t *used)
 {
 	enum session_verdict verdict = SESSION_MORE;
-	bool stepped = false;
+	bool stepped = false, more;
 
 	*used = 0;
 	s->served = 0;
@@ -692,8 +693,13 @@ session_run(struct session *s, struct host *h, const char *in, size_t n,
 			*used += feed_skip(s, h, n - *used);
 			break;
 		case SESSION_HEAD:
-			if (!(session_is_private(s) ? serve_login : serve)(s,
-			    h, in + *used, n - *used, used, &verdict))
+			if (__builtin_expect(session_is_private(s), 0))
+				more = serve_login(s, h, in + *used,
+				    n - *used, used, &verdict);
+			else
+				more = serve(s, h, in + *used, n - *used,
+				    used, &verdict);
+			if (!more)
 				return verdict;
 			break;
 		}

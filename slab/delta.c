@@ -67,7 +67,6 @@ write_in_place(struct shard *s, const struct shard_place *place,
     const char *digits, uint32_t ndigits, uint64_t cas, uint32_t now)
 {
 	struct item *it = place->it;
-	struct lru_scene scene = shard_scene(s, now);
 	char *value = item_value(it);
 
 	shard_open(it);
@@ -75,8 +74,8 @@ write_in_place(struct shard *s, const struct shard_place *place,
 	memset(value + ndigits, ' ', it->nvalue - ndigits);
 	it->cas = cas;
 	shard_close(s, it);
-	lru_rewrite(&s->lru[shard_class_of(s, place->h)], &scene, place->h,
-	    it);
+	if (lru_rewrite(s->policy, it, now))
+		place_anew(s, place->h, shard_class_of(s, place->h), now);
 }
 
 static enum cache_status

@@ -318,6 +318,8 @@ place_fill(struct item *it, const struct draft *d)
 	if (__builtin_expect(d->ntail > 0, 0)) {
 		memmove(value + d->nhead, d->tail, d->ntail);
 		memmove(value, d->head, d->nhead);
+	} else if (__builtin_expect(door_is_short(d->nhead), 1)) {
+		door_copy_short(value, d->head, d->nhead);
 	} else if (d->nhead > 0) {
 		door_copy(value, d->head, d->nhead);
 	}
@@ -326,12 +328,14 @@ place_fill(struct item *it, const struct draft *d)
 		    CACHE_FLAGS_SIZE);
 }
 
+/* To the queue where it belongs now. */
+void place_anew(struct shard *, handle, unsigned class_id, uint32_t now);
+
 /* The chunk has the right size already: no allocation, no relinking. */
 static inline void
 place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
     const struct draft *d, uint32_t now)
 {
-	struct lru_scene scene = shard_scene(s, now);
 	struct lru *l = &s->lru[class_id];
 	uint32_t nvalue = d->nhead + d->ntail;
 	uint64_t grown = (uint64_t)nvalue - it->nvalue;
@@ -350,7 +354,8 @@ place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
 	s->bytes += grown;
 	l->bytes += grown;
 	s->linked++;
-	lru_rewrite(l, &scene, h, it);
+	if (lru_rewrite(s->policy, it, now))
+		place_anew(s, h, class_id, now);
 }
 
 /* A chunk got in advance, while no lock was held. */

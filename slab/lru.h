@@ -144,23 +144,19 @@ lru_hit(struct lru *l, const struct lru_scene *sc, handle h, struct item *it)
 }
 
 /* The item was written again: as good as a hit (a value that is replaced over
- * and over is in use), but the marks of its reading are the caller's. */
-static inline void
-lru_rewrite(struct lru *l, const struct lru_scene *sc, handle h,
-    struct item *it)
+ * and over is in use), but the marks of its reading are the caller's.  true: it
+ * may not stay where it is, lru_replace() is to be called. */
+static inline bool
+lru_rewrite(const struct lru_policy *p, struct item *it, uint32_t now)
 {
-	const struct lru_policy *p = sc->policy;
-
 	it->bits |= ITEM_ACTIVE;
-	it->accessed = sc->now;
+	it->accessed = now;
 	/* A new deadline can make it temporary, or no longer so; and flat
 	 * mode knows no bits, only places. */
-	if (__builtin_expect((it->bits & ITEM_QUEUE) == CACHE_TEMP ||
-		    atomic_load_explicit(&p->temporary_ttl,
-			memory_order_relaxed) ||
-		    atomic_load_explicit(&p->flat, memory_order_relaxed),
-		0))
-		lru_replace(l, sc, h);
+	return __builtin_expect((it->bits & ITEM_QUEUE) == CACHE_TEMP ||
+		atomic_load_explicit(&p->temporary_ttl,
+		    memory_order_relaxed) ||
+		atomic_load_explicit(&p->flat, memory_order_relaxed), 0);
 }
 
 /* An item of TEMP got another deadline: it stays if that is short, too. */

@@ -91,7 +91,8 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 {
 	const struct index_bucket *buckets[CACHE_AHEAD];
 	struct further further[CACHE_AHEAD];
-	unsigned nfurther = 0, lines = 0;
+	/* A single item is read at once, and its lines come of themselves. */
+	unsigned nfurther = 0, lines = n > 1 ? 0 : 1;
 	struct shard *shards = c->shards;
 	uint64_t seed = c->seed, mask = c->nshards - 1;
 

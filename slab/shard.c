@@ -67,6 +67,12 @@ shard_find(const struct shard *s, const struct cache_key *k)
 	return place;
 }
 
+handle
+shard_seek_far(const struct shard *s, const struct cache_key *k)
+{
+	return shard_find(s, k).h;
+}
+
 static bool
 probe_for(struct shard *s, uint64_t hash, struct shard_place *place)
 {

@@ -121,8 +121,11 @@ shard_key_is(struct item *it, const struct cache_key *k)
 /* The item with that key, dead or alive. */
 struct shard_place shard_find(const struct shard *, const struct cache_key *);
 
+/* Only its handle, which keeps the place out of the caller's frame. */
+handle shard_seek_far(const struct shard *, const struct cache_key *);
+
 /* The same for who only reads: its handle or 0.  Inlined, it keeps a hit in
- * registers; what is not in the first bucket is looked for by shard_find(). */
+ * registers; what is not in the first bucket is looked for out of line. */
 __attribute__((always_inline)) static inline handle
 shard_seek(const struct shard *s, const struct cache_key *k)
 {
@@ -138,7 +141,7 @@ shard_seek(const struct shard *s, const struct cache_key *k)
 	}
 	if (__builtin_expect(b->overflow == 0, 1))
 		return 0;
-	return shard_find(s, k).h;
+	return shard_seek_far(s, k);
 }
 
 /*

@@ -152,18 +152,30 @@ is_plain(const struct cache *c, const struct cache_key *k,
 }
 
 /* The living small item with that key, if it has a chunk of the class. */
-static inline handle
+static inline struct item *
 find_room(const struct cache *c, const struct shard *s,
-    const struct cache_key *k, unsigned class_id, uint32_t now)
+    const struct cache_key *k, unsigned class_id, uint32_t now, handle *at)
 {
 	handle h = k->spot != NULL ? *k->spot : shard_seek(s, k);
 	struct item *it = slab_at(&c->slab, h);
 
+	*at = h;
 	return h != 0 && shard_owns(s, it, k->nbytes, 0) &&
 	    !shard_is_dead(s, it, now) &&
 	    !cache_is_large(k->nbytes, it->nvalue) &&
 	    shard_same_bytes((const char *)(it + 1), k->bytes, k->nbytes) &&
-	    shard_class_of(s, h) == class_id ? h : 0;
+	    shard_class_of(s, h) == class_id ? it : NULL;
+}
+
+/* Out of the short way, which has no room in its frame for a view. */
+static __attribute__((noinline)) void
+tell_sample(struct cache *c, const struct cache_key *k,
+    const struct cache_put *put, unsigned class_id, uint32_t now)
+{
+	tell_stored(c, k,
+	    &(struct cache_view){ .nvalue = put->nvalue,
+		.deadline = put->deadline,
+		.class_id = (uint8_t)class_id }, now);
 }
 
 /*
@@ -178,6 +190,7 @@ cache_store(struct cache *c, const struct cache_caller *w,
 	struct shard *s = door_shard(c, k->hash);
 	unsigned class_id;
 	struct draft d;
+	struct item *it;
 	handle h;
 
 	flush_tick(c, w);
@@ -186,8 +199,8 @@ cache_store(struct cache *c, const struct cache_caller *w,
 	class_id = slab_class_for(&c->slab, sizeof(struct item) + k->nbytes +
 	    (put->client_flags != 0 ? CACHE_FLAGS_SIZE : 0) + put->nvalue);
 	lock_acquire(&s->lock);
-	h = find_room(c, s, k, class_id, w->now);
-	if (__builtin_expect(h == 0, 0))
+	it = find_room(c, s, k, class_id, w->now, &h);
+	if (__builtin_expect(it == NULL, 0))
 		return store_with_care(c, s, w, k, put, class_id, view);
 	d.client_flags = put->client_flags;
 	d.deadline = put->deadline;
@@ -196,7 +209,7 @@ cache_store(struct cache *c, const struct cache_caller *w,
 	d.ntail = 0;
 	d.marks = put->binary_key ? ITEM_BINARY : 0;
 	d.cas = shard_cas(s, put->new_cas);
-	place_rewrite(s, slab_at(&c->slab, h), h, class_id, &d, w->now);
+	place_rewrite(s, it, h, class_id, &d, w->now);
 	lock_release(&s->lock);
 	if (view != NULL) {
 		view->cas = d.cas;
@@ -205,9 +218,6 @@ cache_store(struct cache *c, const struct cache_caller *w,
 	}
 	COUNT_CLASS(w, class_id, cmd_set);
 	if (door_samples(c, k))
-		tell_stored(c, k,
-		    &(struct cache_view){ .nvalue = put->nvalue,
-			.deadline = put->deadline,
-			.class_id = (uint8_t)class_id }, w->now);
+		tell_sample(c, k, put, class_id, w->now);
 	return CACHE_STORED;
 }

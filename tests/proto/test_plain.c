@@ -69,6 +69,15 @@ static const struct {
 	    BYTES("mg aaaaaaaaaaaa v v\r\nmg YWFhYWFhYQ== v b\r\n"
 	    "mg aaaaaaaaaaaaa v Oabc k\r\nmg aaaaaaaaaaaaaa T30 v\r\n"
 	    "mg aaaaaaaaaaaaaa !\r\n"), ANY, ANY },
+	{ "meta sets", PROTO_TEXT,
+	    BYTES("ms aaaaaaaaaa 1\r\nx\r\nms bbbbbbbbbb 2 T30 q\r\nxy\r\n"
+	    "ms cccccccc 03 F7 k O12 I T0\r\nxyz\r\nms dddddd 0\r\n\r\n"
+	    "mg aaaaaaaaaaa v\r\n"), 5, 5 },
+	{ "meta sets that need a look", PROTO_TEXT,
+	    BYTES("ms aaaaaaaaaa 2\r\nx\r\nms bbbbbbbbb 1 T\r\nx\r\n"
+	    "ms cccccccccc -1\r\nms dddddddddd 4294967297\r\nx\r\n"
+	    "ms YWFhYWFhYQ== 1 b\r\nx\r\nms eeeeeee 1 C5 ME\r\nx\r\n"
+	    "ms ffffffffff 1x\r\nx\r\nms gggggggggg\r\n"), ANY, ANY },
 	{ "words that begin alike", PROTO_TEXT,
 	    BYTES("mgxaaaaaaaaaaaaaa v\r\nsetxa 0 0 1 00000\r\ngetx a\r\n"
 	    "m gaaaaaaaaaaaaaa v\r\nmg\taaaaaaaaaaaaaa v\r\nma aaaaaaaaaaaaaa"
@@ -125,14 +134,14 @@ same(enum proto_name proto, const struct request *a, const struct request *b)
 	}
 	if (a->op == OP_GET || a->op == OP_GETS) {
 		ck_assert(a->last == b->last);
-	} else if (a->op == OP_SET) {
+	} else if (a->op == OP_SET || a->op == OP_MS) {
 		ck_assert_uint_eq(a->client_flags, b->client_flags);
 		ck_assert(a->exptime == b->exptime);
 		ck_assert_uint_eq(a->nvalue, b->nvalue);
 		ck_assert(a->has_cas == b->has_cas);
-	} else if (a->op == OP_MG) {
-		same_meta(&a->meta, &b->meta);
 	}
+	if (a->op == OP_MG || a->op == OP_MS)
+		same_meta(&a->meta, &b->meta);
 }
 
 /* What the short way read, one after the other the long way. */
@@ -151,7 +160,7 @@ agree(struct parser p, const struct parser *after, const char *in, size_t n,
 		    PARSE_REQUEST);
 		same(p.proto, &batch[i], &req);
 		at += some;
-		if (req.op == OP_SET) {
+		if (req.op == OP_SET || req.op == OP_MS) {
 			ck_assert_ptr_eq(batch[i].value, in + at);
 			ck_assert_int_eq(batch[i].problem, STATUS_FOUND);
 			ck_assert_uint_le(n - at, n);
@@ -266,6 +275,9 @@ static const char *const beginnings[] = {
 	"mg ",
 	"mg aaaaaaaaaaaa",
 	"mg aaaaaaaaaaaaa v",
+	"ms aaaaaaaaaaa",
+	"ms aaaaaaaaaa 1",
+	"ms aaaaaaaaa 1 T1",
 	"set aaaaaaaaaa",
 	"set aaaaaaaa 0 0 ",
 	"set aaaaaaaa 0 0 1",
@@ -309,7 +321,10 @@ static const struct {
 	size_t n;
 } pieces[] = {
 	{ BYTES("get ") }, { BYTES("gets ") }, { BYTES("set ") },
-	{ BYTES("mg ") }, { BYTES("get kkkkkkkk\r\n") },
+	{ BYTES("mg ") }, { BYTES("ms ") },
+	{ BYTES("ms kkkkkkkkkkk 1\r\nx\r\n") },
+	{ BYTES("ms kkkkkkkkkkk 2 T30 q\r\nxy\r\n") },
+	{ BYTES("get kkkkkkkk\r\n") },
 	{ BYTES("set kkkkkkkk 0 0 1\r\nx\r\n") },
 	{ BYTES("set kkkkkkkk 5 60 2\r\nxy\r\n") },
 	{ BYTES("mg kkkkkkkkkkk v\r\n") },
