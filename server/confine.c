@@ -225,6 +225,13 @@ set_up(scmp_filter_ctx filter, bool saves)
 /* Every sanitizer has it, and their runtimes ask for more than slabd does. */
 extern void __sanitizer_print_stack_trace(void) __attribute__((weak));
 
+void
+confine_memory(void)
+{
+	if (__sanitizer_print_stack_trace == NULL)
+		(void)prctl(PR_SET_DUMPABLE, 0);
+}
+
 bool
 confine_calls(bool saves, const char **why)
 {

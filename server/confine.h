@@ -36,6 +36,10 @@ bool confine_drop(const char **why);
 /* Nothing is gained by running a program; root stays what it is. */
 void confine_no_new_privileges(void);
 
+/* No core file, and no other process of this user looks in.  Not under a
+ * sanitizer, which does. */
+void confine_memory(void);
+
 /* The filter.  saves: it ends by writing and renaming a file that is open.
  * Under a sanitizer, which has calls of its own, it does nothing
  * and says so by false with *why = NULL. */

@@ -283,11 +283,23 @@ daemon_switch_user(const struct config *config)
 	return become(config, user);
 }
 
+/* OpenSSL has the private key in ordinary memory. */
+static void
+forbid_core_files(const struct config *config)
+{
+	if (config->core_dumps)
+		log_warn("-r: with -Z there are no core files, for the key "
+		    "of the certificate would be in them");
+	confine_memory();
+}
+
 int
 daemon_confine(const struct config *config)
 {
 	const char *why;
 
+	if (config->ssl)
+		forbid_core_files(config);
 	if (config->confine == CONFIG_CONFINE_NOT ||
 	    confine_calls(config->memory_file != NULL, &why))
 		return CONFIG_RUN;

@@ -5,6 +5,7 @@ Python's ssl module, either on a socket or, where each byte of a handshake
 counts, on memory; then pymemcache and openssl s_client.
 """
 import os
+import pwd
 import re
 import resource
 import shutil
@@ -232,6 +233,20 @@ class Start(Solo):
             for w in words:
                 self.assertIn(w, said)
         self.assertNotIn("PRIVATE", said)
+
+    @unittest.skipIf(harness.SANITIZED, "sanitizers look into the process")
+    @unittest.skipUnless(os.geteuid() == 0, "only root becomes another")
+    @slabd_only("memcached's core files have the key")
+    def test_no_core_file_has_the_key(self):
+        """There is none: what must not be dumped belongs to root."""
+        for args, owner in (([], pwd.getpwnam("nobody").pw_uid),
+                            (options(), 0)):
+            s = Server(["-r", "-u", "nobody"] + args, wait=False)
+            self.addCleanup(s.stop)
+            s.start()
+            s.decision()
+            self.assertEqual(os.stat("/proc/%d/environ" % s.pid).st_uid,
+                             owner, args)
 
     def test_what_is_missing(self):
         self.refused(["-Z"], "-Z: a certificate and its key are needed")
