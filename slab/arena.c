@@ -443,9 +443,9 @@ arena_adopt_free(struct arena *a, uint32_t n)
 }
 
 bool
-arena_sync(struct arena *a)
+arena_sync(struct arena *a, size_t bytes)
 {
-	return msync(a->base, a->reserved, MS_SYNC) == 0;
+	return msync(a->base, bytes, MS_SYNC) == 0;
 }
 
 static void

@@ -111,8 +111,8 @@ bool arena_set_limit(struct arena *, size_t limit);
 void arena_resume(struct arena *, uint32_t n);
 void arena_adopt(struct arena *, uint32_t page, unsigned class_id);
 void arena_adopt_free(struct arena *, uint32_t page);
-/* All of it is in the file, as far as the system can say. */
-bool arena_sync(struct arena *);
+/* So many bytes of it are in the file, as far as the system can say. */
+bool arena_sync(struct arena *, size_t bytes);
 
 /* Returns one page's memory to the system if the free pages that kept theirs
  * do not fit under the limit; false: they do. */

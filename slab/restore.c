@@ -302,6 +302,10 @@ restore_claim(struct cache *c)
 	if (m->magic == SAVED_MAGIC && m->format == SAVED_FORMAT)
 		c->mark = m->mark;
 	memset(m, 0, sizeof(*m));
+	/* Else it might be there again after a loss of power, with pages that
+	 * are newer than it. */
+	if (!arena_sync(&c->slab.arena, ARENA_PAGE_SIZE))
+		c->mark = 0;
 }
 
 static const char *

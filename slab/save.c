@@ -101,7 +101,7 @@ cache_save(struct cache *c, uint32_t now, size_t *nbytes)
 	note_classes(c, (uint8_t *)(to + 1), touched);
 	*saved_mark(c) = (struct saved_mark){ SAVED_MAGIC, SAVED_FORMAT,
 		to->mark };
-	if (arena_sync(&c->slab.arena))
+	if (arena_sync(&c->slab.arena, c->slab.arena.reserved))
 		return to;
 	free(to);
 	return NULL;

@@ -1,4 +1,5 @@
 """-e: what the next server has of the last one's, and when it begins empty."""
+import errno
 import os
 import pathlib
 import random
@@ -11,6 +12,7 @@ import unittest
 
 import harness
 from harness import until
+from trouble import troubled
 
 MIB = 1 << 20
 
@@ -429,6 +431,25 @@ class Hostile(Files):
             other = harness.Server(["-e", path], wait=False)
             self.addCleanup(other.stop)
             self.refuses(other, why)
+
+    def test_a_disk_that_fails(self):
+        """What it may not have taken is not trusted."""
+        s = troubled(self, ["-v", "-e", "{DIR}/mem"])
+        self.fill(s, 10)
+        s.trouble.syncing = errno.EIO
+        s.signal(signal.SIGUSR1)
+        self.assertEqual(s.wait(), 0)
+        self.assertIn("cannot be saved: Input/output error", s.output())
+        s.trouble.syncing = 0
+        self.go_on(s)
+        self.is_empty(s, "no such file")
+        self.fill(s, 10)
+        s.signal(signal.SIGUSR1)
+        self.assertEqual(s.wait(), 0)
+        # that the old mark is gone from the disk
+        s.trouble.syncing = errno.EIO
+        self.go_on(s)
+        self.is_empty(s, "does not belong")
 
     def no_room_at_the_start(self, s):
         """Somebody else has filled the disk meanwhile."""

@@ -33,6 +33,7 @@ struct trouble {
 	_Atomic int64_t accepts;   /* that failed */
 	_Atomic int64_t bytes;	   /* that a send or receive does; 0: all */
 	_Atomic int64_t seconds;   /* the wall clock is off by */
+	_Atomic int64_t syncing;   /* errno of msync(), or 0 */
 };
 
 static struct trouble quiet, *the = &quiet;
@@ -125,6 +126,16 @@ mmap(void *at, size_t n, int prot, int flags, int fd, off_t off)
 		return MAP_FAILED;
 	return (void *)(intptr_t)syscall(SYS_mmap, at, n, prot, flags, fd,
 	    off);
+}
+
+int
+msync(void *at, size_t n, int flags)
+{
+	if (the->syncing != 0) {
+		errno = (int)the->syncing;
+		return -1;
+	}
+	return (int)syscall(SYS_msync, at, n, flags);
 }
 
 /* Debian 12's dies of a failed allocation. */
