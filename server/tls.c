@@ -365,13 +365,13 @@ start(struct tls_conn *c)
 	ERR_clear_error();
 	c->ssl = open_session(c->tls);
 	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1 ||
+	    SSL_set_app_data(c->ssl, c) != 1 ||
 	    SSL_set_session_id_context(c->ssl, &demand, 1) != 1) {
 		count_up(&c->host->counters.malloc_fails, 1);
 		c->broken = true;
 		errno = ENOMEM;
 		return -1;
 	}
-	SSL_set_app_data(c->ssl, c);
 	SSL_set_verify(c->ssl, (int)tls_verify_mode(demand), NULL);
 	SSL_set_accept_state(c->ssl);
 	return 1;

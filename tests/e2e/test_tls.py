@@ -20,6 +20,7 @@ import unittest
 
 import harness
 from harness import ORACLE, slabd_only, until
+from trouble import Troubled
 
 DIR = None
 
@@ -135,6 +136,10 @@ class Server(harness.Server):
                 return False
         until(decided, "%s serves or ends" % " ".join(self.argv))
         return self.proc.returncode
+
+
+class Starved(Troubled, Server):
+    """The same on an unkind machine."""
 
 
 class Case(harness.Case):
@@ -690,6 +695,27 @@ class Storm(Solo):
             except OSError:
                 return False
         until(again, "there is room again")
+
+    @slabd_only("it is loaded into slabd")
+    def test_no_memory(self):
+        """Whichever allocation of a handshake fails, others are served."""
+        s = Starved(["-t", "1"] + options(more=",ssl_session_cache"))
+        self.addCleanup(s.stop)
+        lost = 0
+        for n in range(1, 120):
+            with s.plain() as c:
+                s.trouble.countdown = n
+                try:
+                    c.sock = context().wrap_socket(
+                        c.sock, server_hostname="localhost")
+                    if c.ask(b"mn\r\n") != b"MN\r\n":
+                        lost += 1
+                except (OSError, AssertionError):
+                    lost += 1
+                s.trouble.countdown = 0
+        self.assertGreater(lost, 10)
+        with s.connect() as c:
+            self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
 
     def test_idle(self):
         """Who stalls in the handshake is idle, too."""
