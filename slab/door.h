@@ -445,6 +445,8 @@ unsigned sweep_page(struct cache *, uint32_t page, uint32_t *at, uint32_t now,
  * be held. */
 bool sweep_helps(const struct cache *, uint32_t now);
 void sweep_help(struct cache *, unsigned class_id, uint32_t now);
+/* Were there many, in this second? */
+bool sweep_finds(const struct cache *, uint32_t now);
 
 /* ------------------------------------------------------------ level.c */
 
@@ -466,6 +468,8 @@ uint64_t level_score(const struct cache *, unsigned class_id);
  * none was); 0 if none is left. */
 unsigned level_giver(const struct cache *, unsigned for_class,
     const bool *tried);
+/* Has another class a page's worth of free chunks? */
+bool level_spares(const struct cache *, unsigned for_class);
 /* Before something of the class is evicted: the class that should rather give
  * it a page, by room_step(); nearly always 0. */
 unsigned level_due(struct cache *, unsigned taker);

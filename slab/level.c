@@ -49,6 +49,15 @@ has_spare(const struct cache *c, unsigned class_id)
 	return has_free(c, class_id, 1);
 }
 
+bool
+level_spares(const struct cache *c, unsigned for_class)
+{
+	for (unsigned k = 1; k <= c->slab.nclasses; k++)
+		if (k != for_class && has_spare(c, k))
+			return true;
+	return false;
+}
+
 static uint32_t
 age_of(const struct cache *c, unsigned class_id)
 {

@@ -398,6 +398,10 @@ room_make(struct cache *c, unsigned class_id, uint32_t now)
 		if (h == 0 && n == 0 && sweep_helps(c, now)) {
 			sweep_help(c, class_id, now);
 			h = slab_alloc(&c->slab, class_id);
+			/* Nothing of its own, but what makes a page. */
+			if (h == 0 && level_spares(c, class_id) &&
+			    room_steal(c, class_id, now))
+				h = slab_alloc_in_exchange(&c->slab, class_id);
 		}
 		if (h == 0)
 			h = evict_anywhere(c, class_id, now);

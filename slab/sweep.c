@@ -11,10 +11,10 @@
 enum {
 	PAGE_WORK = 16,	  /* a page counts as so many chunks more */
 	FOUND_WORK = 40,  /* ... and a dead item */
-	HELP_WORK = 2048, /* for one store */
-	PROBES = 32,	  /* pages looked through every second */
+	HELP_WORK = 16384, /* for one store */
+	PROBES = 64,	  /* pages looked through every second */
 	SHARE = 96,
-	MEMORY = 8192, /* chunks after which what was found counts half */
+	MEMORY = 65536, /* chunks after which what was found counts half */
 };
 
 /* ------------------------------------------------------------ peeking */
@@ -128,6 +128,18 @@ is_later(uint32_t now, uint32_t second)
 	return (int32_t)(now - second) > 0;
 }
 
+static bool
+finds(const struct cache *c)
+{
+	return get(&c->help.found) * SHARE > get(&c->help.looked);
+}
+
+bool
+sweep_finds(const struct cache *c, uint32_t now)
+{
+	return get(&c->help.second) == now && finds(c);
+}
+
 bool
 sweep_helps(const struct cache *c, uint32_t now)
 {
@@ -137,7 +149,7 @@ sweep_helps(const struct cache *c, uint32_t now)
 		return true;
 	pages = get(&c->help.pages);
 	return pages < get(&c->slab.arena.touched) && (pages < PROBES ||
-	    get(&c->help.found) * SHARE > get(&c->help.looked));
+	    finds(c));
 }
 
 static void
@@ -202,6 +214,6 @@ sweep_help(struct cache *c, unsigned class_id, uint32_t now)
 
 	begin(c, now);
 	while (work > 0 && get(&c->slab.classes[class_id].partial) ==
-	    ARENA_NONE && sweep_helps(c, now))
+	    ARENA_NONE && sweep_helps(c, now) && !level_spares(c, class_id))
 		help(c, now, &work);
 }

@@ -160,7 +160,8 @@ sweep(struct cache *c, uint32_t now)
 	if (found >= MANY)
 		return true;
 	return c->sweep_left > 0 &&
-	    (c->sweep_urgent || (c->busy && c->sweep_quota > 0));
+	    (c->sweep_urgent || sweep_finds(c, now) ||
+		(c->busy && c->sweep_quota > 0));
 }
 
 /* ------------------------------------------------------------ the step */
