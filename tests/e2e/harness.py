@@ -239,6 +239,10 @@ class Server:
     def connect(self, **kw):
         return Conn(("127.0.0.1", self.port), **kw)
 
+    def plain(self, port=None):
+        """Without what a subclass's connect() may put around it."""
+        return Conn(("127.0.0.1", port or self.port))
+
     def stats(self, group=b""):
         with self.connect() as c:
             c.send(b"stats %s\r\n" % group if group else b"stats\r\n")
@@ -257,7 +261,7 @@ class Server:
             if self.proc.poll() is not None:
                 return True
             try:
-                self.connect().close()
+                self.plain().close()
                 return True
             except OSError:
                 return False

@@ -246,7 +246,11 @@ ini_set('memcached.sess_lock_retries', '2000');
 session_id($_GET['id']);
 session_start() or die('no session');
 $n = $_SESSION['n'] ?? 0;
-usleep(20000);
+// What a page does meanwhile, long enough for others to come in between.
+$cache = new Memcached();
+$cache->addServer('127.0.0.1', (int)getenv('CACHE'));
+for ($i = 0; $i < 300; $i++)
+    $cache->get("part-$i");
 $_SESSION['n'] = $n + 1;
 $_SESSION['cart'][] = str_repeat('x', 100);
 session_write_close();
