@@ -69,10 +69,17 @@ on_upkeep(uv_timer_t *timer)
 static void
 end_loop(struct program *p)
 {
+	sigset_t spared, before;
+
 	service_tell("STOPPING=1");
 	listen_stop(p->listening);
 	udp_stop(p->udp);
 	uv_close((uv_handle_t *)&p->upkeep, NULL);
+	/* Between libuv's handler and none at all they would end it. */
+	sigemptyset(&spared);
+	sigaddset(&spared, SIGHUP);
+	sigaddset(&spared, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &spared, &before);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->graceful, NULL);
@@ -80,6 +87,7 @@ end_loop(struct program *p)
 	signal(SIGHUP, SIG_IGN);
 	if (p->keep)
 		signal(SIGUSR1, SIG_IGN);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void
