@@ -219,12 +219,11 @@ class Start(Solo):
     @slabd_only("memcached's core files have the key")
     def test_no_core_file_has_the_key(self):
         """There is none: what must not be dumped belongs to root."""
-        for args, owner in (([], pwd.getpwnam("nobody").pw_uid),
-                            (options(), 0)):
-            s = Server(["-r", "-u", "nobody"] + args, wait=False)
+        for kind, args, owner in (
+                (harness.Server, [], pwd.getpwnam("nobody").pw_uid),
+                (Server, options(), 0)):
+            s = kind(["-r", "-u", "nobody"] + args)     # answers as nobody
             self.addCleanup(s.stop)
-            s.start()
-            s.decision()
             self.assertEqual(os.stat("/proc/%d/environ" % s.pid).st_uid,
                              owner, args)
 
