@@ -75,7 +75,8 @@ write_in_place(struct shard *s, const struct shard_place *place,
 	it->cas = cas;
 	shard_close(s, it);
 	if (lru_rewrite(s->policy, it, now))
-		place_anew(s, place->h, shard_class_of(s, place->h), now);
+		shard_requeue(s, place->h, shard_class_of(s, place->h),
+		    now);
 }
 
 static enum cache_status

@@ -328,9 +328,6 @@ place_fill(struct item *it, const struct draft *d)
 		    CACHE_FLAGS_SIZE);
 }
 
-/* To the queue where it belongs now. */
-void place_anew(struct shard *, handle, unsigned class_id, uint32_t now);
-
 /* The chunk has the right size already: no allocation, no relinking. */
 static inline void
 place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
@@ -355,7 +352,7 @@ place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
 	l->bytes += grown;
 	s->linked++;
 	if (lru_rewrite(s->policy, it, now))
-		place_anew(s, h, class_id, now);
+		shard_requeue(s, h, class_id, now);
 }
 
 /* A chunk got in advance, while no lock was held. */

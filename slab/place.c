@@ -3,14 +3,6 @@
 
 #include "slab/door.h"
 
-void
-place_anew(struct shard *s, handle h, unsigned class_id, uint32_t now)
-{
-	struct lru_scene scene = shard_scene(s, now);
-
-	lru_replace(&s->lru[class_id], &scene, h);
-}
-
 /* A chunk: the one got in advance, a free one, or the victim's of this shard.
  * The old item is not chosen as victim; its place is looked up anew. */
 static handle

@@ -329,6 +329,14 @@ shard_sweep(struct shard *s, const struct shard_place *place)
 }
 
 void
+shard_requeue(struct shard *s, handle h, unsigned class_id, uint32_t now)
+{
+	struct lru_scene scene = shard_scene(s, now);
+
+	lru_replace(&s->lru[class_id], &scene, h);
+}
+
+void
 shard_move(struct shard *s, struct shard_place *place, handle to)
 {
 	struct item *it = place->it, *copy = slab_at(s->slab, to);

@@ -224,6 +224,10 @@ void shard_remove(struct shard *, const struct shard_place *);
 /* Takes a dead item away: NULLs place->it, and says what it had died of. */
 enum cache_death shard_bury(struct shard *, struct shard_place *);
 
+/* An item that lru_rewrite() does not leave where it is: to the queue where it
+ * belongs now. */
+void shard_requeue(struct shard *, handle, unsigned class_id, uint32_t now);
+
 /* A new deadline, and nothing else. */
 static inline void
 shard_touch(struct shard *s, const struct shard_place *place, uint32_t deadline,
