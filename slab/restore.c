@@ -27,6 +27,7 @@ struct work {
 	uint8_t *in_use; /* a bit for each chunk, stride bytes for each page */
 	size_t stride;
 	handle (*chains)[CACHE_QUEUES][SAVED_RANKS][LANES];
+	uint64_t (*ranks)[CACHE_QUEUES]; /* a bit for each rank with a chain */
 	unsigned lane;
 	struct cache_restored *got;
 };
@@ -147,6 +148,7 @@ take_item(struct work *w, struct item *it, handle h, unsigned class_id)
 {
 	handle *chain;
 	uint8_t mask, *bit;
+	unsigned queue, rank;
 
 	if (item_state(it) != ITEM_LINKED)
 		return;
@@ -161,8 +163,10 @@ take_item(struct work *w, struct item *it, handle h, unsigned class_id)
 	bit = find_bit(w, h, &mask);
 	*bit |= mask;
 	mend(w, it);
-	chain = &w->chains[class_id][it->bits & ITEM_QUEUE]
-	    [it->older % SAVED_RANKS][w->lane++ % LANES];
+	queue = it->bits & ITEM_QUEUE;
+	rank = it->older % SAVED_RANKS;
+	w->ranks[class_id][queue] |= (uint64_t)1 << rank;
+	chain = &w->chains[class_id][queue][rank][w->lane++ % LANES];
 	it->newer = *chain;
 	*chain = h;
 }
@@ -270,14 +274,18 @@ pull(struct work *w, handle *chains, struct lane *lanes)
 static void
 link_queue(struct work *w, unsigned class_id, unsigned queue)
 {
+	uint64_t ranks = w->ranks[class_id][queue];
 	struct lane lanes[LANES];
 	unsigned n;
 
-	for (unsigned r = 0; r < SAVED_RANKS; r++)
+	for (; ranks != 0; ranks &= ranks - 1) {
+		unsigned r = (unsigned)__builtin_ctzll(ranks);
+
 		while ((n = pull(w, w->chains[class_id][queue][r],
 		    lanes)) > 0)
 			for (unsigned i = 0; i < n; i++)
 				link_item(w, &lanes[i]);
+	}
 }
 
 static void
@@ -358,8 +366,9 @@ get_room(struct work *w)
 			most = w->slab->classes[k].per_page;
 	w->stride = (most + 7) / 8;
 	w->in_use = calloc(w->touched, w->stride);
-	w->chains = calloc(CACHE_CLASSES, sizeof(*w->chains));
-	return w->in_use != NULL && w->chains != NULL;
+	w->chains = calloc(w->slab->nclasses + 1, sizeof(*w->chains));
+	w->ranks = calloc(w->slab->nclasses + 1, sizeof(*w->ranks));
+	return w->in_use != NULL && w->chains != NULL && w->ranks != NULL;
 }
 
 bool
@@ -387,5 +396,6 @@ cache_restore(struct cache *c, const void *saved, size_t nbytes, uint32_t now,
 	}
 	free(w.in_use);
 	free(w.chains);
+	free(w.ranks);
 	return *why == NULL;
 }

@@ -150,8 +150,8 @@ choose_sizes(struct slab *s, const struct cache_config *cf, const char **why)
 int
 slab_init(struct slab *s, const struct cache_config *cf, const char **why)
 {
-	unsigned id = 1;
-	uint32_t i;
+	uint32_t below = 0, end;
+	unsigned id;
 
 	memset(s, 0, sizeof(*s));
 	if ((cf->memory_file > 0 ?
@@ -164,12 +164,10 @@ slab_init(struct slab *s, const struct cache_config *cf, const char **why)
 		arena_fini(&s->arena);
 		return -1;
 	}
-	for (i = 0; i <= ARENA_PAGE_SIZE / 4; i++) {
-		if (i * 4 > s->classes[id].chunk_size)
-			id++;
-		s->class_for[i] = (uint8_t)id;
-	}
 	for (id = 1; id <= s->nclasses; id++) {
+		end = s->classes[id].chunk_size / 4 + 1;
+		memset(s->class_for + below, (int)id, end - below);
+		below = end;
 		lock_init(&s->classes[id].lock, LOCK_CLASS);
 		s->classes[id].partial = ARENA_NONE;
 		s->classes[id].full = ARENA_NONE;
