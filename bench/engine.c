@@ -178,7 +178,7 @@ prepare(
 	t->host = host_new(srv);
 	if (t->host == NULL || plan_build(&t->plan, &c) != 0)
 		fail("out of memory");
-	t->host->caller.now = SERVER_FIRST_SECOND;
+	t->host->caller.now = CLOCK_FIRST_SECOND;
 	t->lengths = calloc(t->plan.nbatches, sizeof(*t->lengths));
 	if (t->lengths == NULL)
 		fail("out of memory");

@@ -23,7 +23,6 @@ enum {
 	MEMLIMIT_MOST_MB = 1000000000,
 	LRU_MOST_PCT = 80,
 	CRAWLER_MOST_SLEEP = 1000000, /* microseconds */
-	DEBUGTIME_MOST = 1 << 30,     /* seconds */
 	WINDOW_LEAST = 3,
 	WINDOW_MOST = 1800,
 };
@@ -112,7 +111,7 @@ cmd_flush_all(struct call *call, struct result *res)
 		res->status = STATUS_BAD_EXPTIME;
 		return;
 	}
-	at = server_deadline(h->server, h->caller.now, exptime);
+	at = clock_deadline(&h->server->clock, h->caller.now, exptime);
 	/* memcached flushes one tick before the delay is over. */
 	at = at <= h->caller.now + 1 ? 0 : at - 1;
 	flush(call, res, at);
@@ -205,16 +204,13 @@ cmd_debugtime(struct call *call, struct result *res)
 		return;
 	word = call->req->words.at[1];
 	if (token_is(word, "p"))
-		atomic_store(&srv->clock_stopped, *now);
+		clock_stop(&srv->clock, *now);
 	else if (token_is(word, "r"))
-		atomic_store(&srv->clock_stopped, 0);
+		clock_go(&srv->clock);
 	else if (token_uint32(word, &seconds) &&
-	    seconds <= DEBUGTIME_MOST - atomic_load(&srv->clock_ahead)) {
-		atomic_fetch_add(&srv->clock_ahead, seconds);
-		if (atomic_load(&srv->clock_stopped) != 0)
-			atomic_fetch_add(&srv->clock_stopped, seconds);
+	    clock_advance(&srv->clock, seconds))
 		*now += seconds;
-	} else
+	else
 		return;
 	res->status = STATUS_OK;
 }

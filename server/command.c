@@ -42,7 +42,8 @@ status_of(enum cache_status status)
 static uint32_t
 deadline_of(const struct call *c, int64_t exptime)
 {
-	return server_deadline(c->host->server, c->host->caller.now, exptime);
+	return clock_deadline(&c->host->server->clock, c->host->caller.now,
+	    exptime);
 }
 
 static int64_t
@@ -400,7 +401,7 @@ terms_of(const struct host *h, const struct request *req,
 		*client_flags = has_flag(req, 'F') ? req->meta.F : 0;
 		exptime = has_flag(req, 'T') ? req->meta.T : 0;
 	}
-	*deadline = server_deadline(h->server, h->caller.now, exptime);
+	*deadline = clock_deadline(&h->server->clock, h->caller.now, exptime);
 }
 
 enum status

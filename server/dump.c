@@ -40,17 +40,15 @@ put_number(char *out, const char *name, uint64_t n)
 
 /* Without printf, which would take most of the time of a dump. */
 static char *
-put_meta(char *out, const struct cache_listed *it, const struct server *srv)
+put_meta(char *out, const struct cache_listed *it, const struct clock *clock)
 {
-	uint64_t start = (uint64_t)srv->start_unix;
-
 	out = token_put_text(out, "key=");
 	out = uri_encode(out, it->key, it->nkey);
 	if (it->deadline == 0)
 		out = token_put_text(out, " exp=-1");
 	else
-		out = put_number(out, " exp=", start + it->deadline);
-	out = put_number(out, " la=", start + it->accessed);
+		out = put_number(out, " exp=", clock_unix(clock, it->deadline));
+	out = put_number(out, " la=", clock_unix(clock, it->accessed));
 	out = put_number(out, " cas=", it->cas);
 	out = token_put_text(out, it->fetched ? " fetch=yes" : " fetch=no");
 	out = put_number(out, " cls=", it->class_id);
@@ -108,7 +106,7 @@ step_dump(struct stream *stream, struct host *h)
 		    !is_shown(d->user, it))
 			continue;
 		out = d->form == DUMP_MG ? put_mg(out, it) :
-		    put_meta(out, it, h->server);
+		    put_meta(out, it, &h->server->clock);
 	}
 	if (d->place == UINT64_MAX)
 		out = token_put_text(out, d->form == DUMP_MG ? "EN\r\n" :
@@ -165,13 +163,13 @@ struct listing {
 };
 
 static char *
-put_listed(char *out, const struct cache_listed *it, const struct server *srv)
+put_listed(char *out, const struct cache_listed *it, const struct clock *clock)
 {
 	out = token_put_text(out, "ITEM ");
 	out = uri_escape(out, it->key, it->nkey);
 	out = put_number(out, " [", it->nvalue);
 	out = put_number(out, " b; ", it->deadline == 0 ? 0 :
-	    (uint64_t)srv->start_unix + it->deadline);
+	    clock_unix(clock, it->deadline));
 	return token_put_text(out, " s]\r\n");
 }
 
@@ -188,7 +186,8 @@ step_listing(struct stream *stream, struct host *h)
 			continue;
 		l->shown++;
 		if (!l->list[i].binary_key)
-			out = put_listed(out, &l->list[i], h->server);
+			out = put_listed(out, &l->list[i],
+			    &h->server->clock);
 	}
 	l->seen += n;
 	l->bytes += (size_t)(out - start);

@@ -14,7 +14,7 @@ host_new(struct server *srv)
 		return NULL;
 	h->server = srv;
 	h->cache = srv->cache;
-	h->caller.now = SERVER_FIRST_SECOND;
+	h->caller.now = CLOCK_FIRST_SECOND;
 	h->turn = srv->config->reqs_per_event != CONFIG_REQS_PER_EVENT ?
 	    srv->config->reqs_per_event : 0;
 	h->batch_most = h->turn != 0 && h->turn < HOST_BATCH ? h->turn :

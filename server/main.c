@@ -54,10 +54,11 @@ on_upkeep(uv_timer_t *timer)
 {
 	struct program *p = timer->data;
 	uint64_t ms = uv_now(&p->loop);
-	bool more = cache_upkeep(p->server.cache, server_now(&p->server, ms));
+	bool more = cache_upkeep(p->server.cache,
+	    clock_now(&p->server.clock, ms));
 
 	/* When a second begins, much dies at once. */
-	ms = (ms - p->server.start_ms) % UPKEEP_MS;
+	ms = clock_into_second(&p->server.clock, ms);
 	uv_timer_start(timer, on_upkeep, more ? UPKEEP_BUSY_MS : UPKEEP_MS - ms,
 	    0);
 }
@@ -121,7 +122,7 @@ reload_certificates(struct server *srv, uint64_t ms)
 {
 	char why[TLS_WHY_MAX];
 
-	if (tls_reload(srv->tls, server_now(srv, ms), why))
+	if (tls_reload(srv->tls, clock_now(&srv->clock, ms), why))
 		log_info("SIGHUP: the certificates were read again");
 	else
 		log_error("Could not reload TLS certificates on SIGHUP: %s; "
@@ -337,7 +338,8 @@ stop(struct program *p)
 	if (p->server.tls != NULL)
 		tls_free(&p->server.tls);
 	if (p->keep && p->server.memfile != NULL)
-		memfile_save(p->server.memfile, &p->server);
+		memfile_save(p->server.memfile, p->server.cache,
+		    &p->server.clock);
 	server_fini(&p->server);
 	daemon_fini(&p->daemon);
 	config_fini(&p->config);

@@ -14,9 +14,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "server/clock.h"
+#include "server/config.h"
 #include "server/log.h"
-#include "server/server.h"
-#include "server/memfile.h"
+#include "slab/cache.h"
 
 enum {
 	TEXT_MOST = 4096, /* of FILE.meta, all but the bytes of the cache */
@@ -27,6 +28,7 @@ enum {
 static const char serving[] = "Tmain\nKstate serving\n";
 
 struct memfile {
+	const struct config *config;
 	char *path, *meta, *hidden; /* absolute, for a daemon leaves its
 				       folder */
 	int fd, meta_fd;	    /* of FILE; of FILE.meta.new */
@@ -63,7 +65,7 @@ open_locked(struct memfile *m, char *why)
 		fault = errno == EWOULDBLOCK ?
 		    "another slabd is using it" : strerror(errno);
 	if (fault != NULL)
-		snprintf(why, SERVER_WHY_MAX, "-e %s: %s", m->path, fault);
+		snprintf(why, MEMFILE_WHY_MAX, "-e %s: %s", m->path, fault);
 	return fault == NULL;
 }
 
@@ -96,7 +98,7 @@ make_meta(struct memfile *m, size_t most, char *why)
 	    (off_t)most) == 0 || errno != ENOSPC) &&
 	    write_all(m->meta_fd, serving, sizeof(serving) - 1))
 		return true;
-	snprintf(why, SERVER_WHY_MAX, "cannot make %s: %s", m->hidden,
+	snprintf(why, MEMFILE_WHY_MAX, "cannot make %s: %s", m->hidden,
 	    strerror(errno));
 	return false;
 }
@@ -106,9 +108,10 @@ memfile_open(const struct config *config, char *why)
 {
 	struct memfile *m = calloc(1, sizeof(*m));
 
-	snprintf(why, SERVER_WHY_MAX, "-e: out of memory");
+	snprintf(why, MEMFILE_WHY_MAX, "-e: out of memory");
 	if (m == NULL)
 		return NULL;
+	m->config = config;
 	m->fd = m->meta_fd = -1;
 	m->path = absolute(config->memory_file, "");
 	m->meta = absolute(config->memory_file, ".meta");
@@ -243,7 +246,7 @@ compare_settings(struct text *t, const struct config *config, char *why)
 			return "it is corrupt";
 		if (strncmp(is, "Kformat ", 8) == 0)
 			return "another version of slabd has written it";
-		snprintf(why, SERVER_WHY_MAX, "%.*s was %.200s, now it is "
+		snprintf(why, MEMFILE_WHY_MAX, "%.*s was %.200s, now it is "
 		    "%.200s", (int)(value - is) - 1, is + 1,
 		    was + (value - is) + 1, value + 1);
 		return why;
@@ -264,36 +267,9 @@ is_sound(const char *bytes, size_t n)
 	return memcmp(bytes + n, line, SUM_LINE) == 0;
 }
 
-/* The clock goes on where it stood, and what has passed in the world has
- * passed here.  Before the cache is asked, for its items are to know. */
 static const char *
-go_on(struct server *srv, uint64_t second, uint64_t stopped)
-{
-	uint64_t now = (uint64_t)time(NULL), ahead;
-
-	if (now < stopped)
-		return "the system's clock has gone back";
-	if (second < SERVER_FIRST_SECOND || now - stopped > INT32_MAX)
-		return "it is corrupt";
-	ahead = second + (now - stopped) - SERVER_FIRST_SECOND;
-	srv->resumed = (uint32_t)ahead;
-	/* Both wrap around as unsigned numbers do. */
-	srv->start_ms -= ahead * 1000;
-	srv->start_unix -= (int64_t)ahead;
-	return NULL;
-}
-
-static void
-go_back(struct server *srv)
-{
-	srv->start_ms += (uint64_t)srv->resumed * 1000;
-	srv->start_unix += srv->resumed;
-	srv->resumed = 0;
-}
-
-static const char *
-restore(struct memfile *m, struct server *srv, const char *bytes, size_t n,
-    char *why)
+restore(struct memfile *m, struct cache *cache, struct clock *clock,
+    const char *bytes, size_t n, char *why)
 {
 	struct text t = { bytes, bytes + n };
 	struct cache_restored got;
@@ -304,7 +280,7 @@ restore(struct memfile *m, struct server *srv, const char *bytes, size_t n,
 		return "the last server did not end gracefully";
 	if (n < 6 || memcmp(bytes, "Tmain\n", 6) != 0)
 		return "it is corrupt";
-	fault = compare_settings(&t, srv->config, why);
+	fault = compare_settings(&t, m->config, why);
 	if (fault != NULL)
 		return fault;
 	if (!is_sound(bytes, n) ||
@@ -313,12 +289,12 @@ restore(struct memfile *m, struct server *srv, const char *bytes, size_t n,
 	    !next_number(&t, "slabs", SIZE_MAX, &size) ||
 	    size != (size_t)(t.end - t.at) - SUM_LINE)
 		return "it is corrupt";
-	fault = go_on(srv, second, stopped);
+	fault = clock_resume(clock, second, stopped);
 	if (fault != NULL)
 		return fault;
-	if (!cache_restore(srv->cache, t.at, size,
-	    srv->resumed + SERVER_FIRST_SECOND, &got, &fault)) {
-		go_back(srv);
+	if (!cache_restore(cache, t.at, size,
+	    clock->resumed + CLOCK_FIRST_SECOND, &got, &fault)) {
+		clock_renounce(clock);
 		return fault;
 	}
 	m->was_restored = true;
@@ -355,8 +331,8 @@ read_whole(int fd, size_t most, size_t *n, const char **fault)
 /* NULL, or why the cache is empty.  false: memcached does not start then, and
  * no slabd leaves the like. */
 static bool
-try_restore(struct memfile *m, struct server *srv, const char **fault,
-    char *why)
+try_restore(struct memfile *m, struct cache *cache, struct clock *clock,
+    const char **fault, char *why)
 {
 	int fd = open(m->meta, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *bytes = NULL;
@@ -370,10 +346,10 @@ try_restore(struct memfile *m, struct server *srv, const char **fault,
 		*fault = "it is no ordinary file";
 	else
 		bytes = read_whole(fd, cache_save_most(
-		    srv->config->memory_limit) + TEXT_MOST, &n, fault);
+		    m->config->memory_limit) + TEXT_MOST, &n, fault);
 	close(fd);
 	if (bytes != NULL && n > 0)
-		*fault = restore(m, srv, bytes, n, why);
+		*fault = restore(m, cache, clock, bytes, n, why);
 	free(bytes);
 	return n > 0;
 }
@@ -381,13 +357,14 @@ try_restore(struct memfile *m, struct server *srv, const char **fault,
 /* ------------------------------------------------------------ begin */
 
 bool
-memfile_begin(struct memfile *m, struct server *srv, char *why)
+memfile_begin(struct memfile *m, struct cache *cache, struct clock *clock,
+    char *why)
 {
-	char text[SERVER_WHY_MAX];
+	char text[MEMFILE_WHY_MAX];
 	const char *fault;
 
-	if (!try_restore(m, srv, &fault, text)) {
-		snprintf(why, SERVER_WHY_MAX, "%s is empty, as no slabd "
+	if (!try_restore(m, cache, clock, &fault, text)) {
+		snprintf(why, MEMFILE_WHY_MAX, "%s is empty, as no slabd "
 		    "leaves it; remove it to begin with an empty cache",
 		    m->meta);
 		return false;
@@ -400,7 +377,7 @@ memfile_begin(struct memfile *m, struct server *srv, char *why)
 		m->stands = m->meta;
 		return true;
 	}
-	snprintf(why, SERVER_WHY_MAX, "cannot make %s: %s", m->meta,
+	snprintf(why, MEMFILE_WHY_MAX, "cannot make %s: %s", m->meta,
 	    strerror(errno));
 	return false;
 }
@@ -415,10 +392,10 @@ memfile_hide(struct memfile *m)
 /* ------------------------------------------------------------ end */
 
 static size_t
-compose(const struct server *srv, uint32_t now, const void *slabs,
+compose(const struct config *config, uint32_t now, const void *slabs,
     size_t nslabs, char *to)
 {
-	size_t n = print_settings(srv->config, to);
+	size_t n = print_settings(config, to);
 
 	n += (size_t)snprintf(to + n, TEXT_MOST - n, "Kcurrent_time %u\n"
 	    "Kstop_time %lld\nKslabs %zu\n", now, (long long)time(NULL),
@@ -437,23 +414,19 @@ write_meta(struct memfile *m, const char *bytes, size_t n)
 }
 
 void
-memfile_save(struct memfile *m, struct server *srv)
+memfile_save(struct memfile *m, struct cache *cache, const struct clock *clock)
 {
-	struct timespec mono;
+	uint32_t now = clock_read(clock);
 	char *bytes = NULL;
-	uint32_t now;
 	void *slabs;
 	size_t n;
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	now = server_now(srv, (uint64_t)mono.tv_sec * 1000 +
-	    (uint64_t)mono.tv_nsec / 1000000);
-	slabs = cache_save(srv->cache, now, &n);
+	slabs = cache_save(cache, now, &n);
 	if (slabs != NULL)
 		bytes = malloc(n + TEXT_MOST);
 	if (bytes != NULL)
 		m->is_saved = write_meta(m, bytes,
-		    compose(srv, now, slabs, n, bytes));
+		    compose(m->config, now, slabs, n, bytes));
 	if (m->is_saved)
 		log_info("-e %s: saved", m->path);
 	else

@@ -32,23 +32,27 @@
 
 #include <stdbool.h>
 
+struct cache;
+struct clock;
 struct config;
 struct memfile;
-struct server;
 
-/* Opens and locks the file.  why has room for SERVER_WHY_MAX bytes. */
+enum { MEMFILE_WHY_MAX = 512 }; /* a sentence */
+
+/* Opens and locks the file.  The settings must outlive it.  why has room for
+ * MEMFILE_WHY_MAX bytes. */
 struct memfile *memfile_open(const struct config *, char *why);
 int memfile_descriptor(const struct memfile *);
 
-/* The cache is there: fills it, and sets the server's clock, with what is left
- * of the last server.  false: this server cannot be one of -e. */
-bool memfile_begin(struct memfile *, struct server *, char *why);
+/* The cache is there: fills it, and sets the clock, with what is left of
+ * the last server.  false: this server cannot be one of -e. */
+bool memfile_begin(struct memfile *, struct cache *, struct clock *, char *why);
 
 /* The user is the one who will end it. */
 void memfile_hide(struct memfile *);
 
 /* All has ended that could use the cache. */
-void memfile_save(struct memfile *, struct server *);
+void memfile_save(struct memfile *, struct cache *, const struct clock *);
 /* Did memfile_begin() find anything? */
 bool memfile_was_restored(const struct memfile *);
 

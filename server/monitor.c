@@ -185,7 +185,7 @@ print_metrics(struct monitor *m)
 	char *text;
 
 	clock_gettime(CLOCK_MONOTONIC, &mono);
-	m->host->caller.now = server_now(m->server,
+	m->host->caller.now = clock_now(&m->server->clock,
 	    (uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000);
 	text = metrics_print(m->host, &n);
 	if (text == NULL)

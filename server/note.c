@@ -134,7 +134,7 @@ note_store(const struct call *call, enum status status)
 		e.class_id = view.class_id;
 		e.size = view.nvalue;
 	} else {
-		e.ttl = left(server_deadline(h->server, h->caller.now,
+		e.ttl = left(clock_deadline(&h->server->clock, h->caller.now,
 		    exptime_of(req)), h->caller.now);
 	}
 	watch_note(h->server->watch, &e);
@@ -162,7 +162,7 @@ note_refused(struct host *h, int fd, const struct request *req,
 	    .nkey = req->nkey,
 	    .status = outcome(status),
 	    .cmd = name_of(req),
-	    .ttl = left(server_deadline(h->server, h->caller.now,
+	    .ttl = left(clock_deadline(&h->server->clock, h->caller.now,
 	    exptime_of(req)), h->caller.now),
 	    .fd = fd,
 	    .size = req->nvalue });

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "server/auth.h"
 #include "server/cluster.h"
@@ -13,8 +12,6 @@
 #include "server/memfile.h"
 #include "server/runtime.h"
 #include "server/watch.h"
-
-enum { SECONDS_30_DAYS = 60 * 60 * 24 * 30 };
 
 /* Descriptors beyond the connections: listeners, files, and each worker's
  * loop. */
@@ -86,6 +83,8 @@ make_cache(struct server *srv, const char **why)
 
 	*why = srv->why;
 	if (config->memory_file != NULL) {
+		_Static_assert((int)SERVER_WHY_MAX >= (int)MEMFILE_WHY_MAX,
+		    "a sentence");
 		srv->memfile = memfile_open(config, srv->why);
 		if (srv->memfile == NULL)
 			return -1;
@@ -96,7 +95,8 @@ make_cache(struct server *srv, const char **why)
 	srv->cache = cache_new(&settings, &fault);
 	if (srv->cache != NULL)
 		return srv->memfile == NULL ||
-		    memfile_begin(srv->memfile, srv, srv->why) ? 0 : -1;
+		    memfile_begin(srv->memfile, srv->cache, &srv->clock,
+			srv->why) ? 0 : -1;
 	if (srv->memfile != NULL)
 		snprintf(srv->why, sizeof(srv->why), "-e %s: %s",
 		    config->memory_file, fault);
@@ -108,14 +108,9 @@ make_cache(struct server *srv, const char **why)
 int
 server_init(struct server *srv, const struct config *config, const char **why)
 {
-	struct timespec mono;
-
 	memset(srv, 0, sizeof(*srv));
 	srv->config = config;
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	srv->start_ms = (uint64_t)mono.tv_sec * 1000 +
-	    (uint64_t)mono.tv_nsec / 1000000;
-	srv->start_unix = time(NULL) - SERVER_FIRST_SECOND;
+	clock_start(&srv->clock);
 	atomic_store(&srv->verbosity, config->verbosity);
 	atomic_store(&srv->accepting, true);
 	srv->nconns = config->conn_limit + SPARE_FDS +
@@ -185,22 +180,4 @@ server_fini(struct server *srv)
 	free(srv->hosts);
 	srv->conns = NULL;
 	srv->hosts = NULL;
-}
-
-uint32_t
-server_deadline(const struct server *srv, uint32_t now, int64_t exptime)
-{
-	int64_t deadline;
-
-	if (exptime == 0)
-		return 0;
-	if (exptime < 0)
-		return CACHE_DEAD;
-	if (exptime > SECONDS_30_DAYS)
-		deadline = exptime - srv->start_unix;
-	else
-		deadline = exptime + now;
-	if (deadline <= CACHE_DEAD)
-		return CACHE_DEAD;
-	return deadline > UINT32_MAX ? UINT32_MAX : (uint32_t)deadline;
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/clock.h"
 #include "server/config.h"
 #include "slab/cache.h"
 
@@ -65,9 +66,7 @@ struct server {
 	/* fixed after server_init() */
 	const struct config *config;
 	struct cache *cache;
-	int64_t start_unix; /* the Unix time of second 0 */
-	uint64_t start_ms;  /* the monotonic clock then */
-	uint32_t resumed; /* seconds that were those of servers before, -e */
+	struct clock clock;
 	struct memfile *memfile; /* of -e, or NULL */
 	struct host **hosts; /* of workers and UDP; their counters are summed */
 	unsigned nhosts;
@@ -90,35 +89,11 @@ struct server {
 	_Atomic uint64_t listen_disabled;
 	_Atomic uint64_t listen_disabled_us;
 	_Atomic bool accepting;
-	_Atomic uint32_t clock_ahead; /* seconds, for tests: see debugtime */
-	_Atomic uint32_t clock_stopped; /* where it stands, or 0 */
 };
-
-/* The clock: server seconds start near 2, as memcached's, so that 0 and 1 are
- * free to mean never and always passed.  What was restored from a memory file
- * brings its clock with it, which goes on. */
-enum { SERVER_FIRST_SECOND = 2 };
 
 /* 0, or -1 with *why.  config must outlive the server. */
 int server_init(struct server *, const struct config *, const char **why);
 void server_fini(struct server *);
-
-/* The monotonic clock in milliseconds to server seconds. */
-static inline uint32_t
-server_now(const struct server *srv, uint64_t ms)
-{
-	uint32_t stopped = atomic_load_explicit(&srv->clock_stopped,
-	    memory_order_relaxed);
-
-	if (stopped != 0)
-		return stopped;
-	return (uint32_t)((ms - srv->start_ms) / 1000) + SERVER_FIRST_SECOND +
-	    atomic_load_explicit(&srv->clock_ahead, memory_order_relaxed);
-}
-
-/* An exptime as a client says it (PROTOCOL.md: relative up to 30 days, then
- * Unix time; negative is past) to a deadline of slab/cache.h. */
-uint32_t server_deadline(const struct server *, uint32_t now, int64_t exptime);
 
 /* Single-writer counters: cheaper than an atomic add, and exact. */
 static inline void

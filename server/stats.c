@@ -136,7 +136,7 @@ since_certificates(const struct view *v)
 #define GENERAL(N, T)                                                         \
 	N(pid, true, getpid())                                                \
 	N(uptime, true, v->uptime)                                            \
-	N(time, true, (uint64_t)v->srv->start_unix + v->now)                  \
+	N(time, true, clock_unix(&v->srv->clock, v->now))                  \
 	T(version, true, "%s", SLABD_WIRE_VERSION)                            \
 	T(libevent, true, "libuv-%s", uv_version_string())                    \
 	N(pointer_size, true, 8 * sizeof(void *))                             \
@@ -249,7 +249,7 @@ look(struct call *call, struct view *v)
 	v->srv = srv;
 	v->config = srv->config;
 	v->now = call->host->caller.now;
-	v->uptime = v->now - srv->resumed;
+	v->uptime = v->now - srv->clock.resumed;
 	v->connections = atomic_load_explicit(&srv->curr_connections,
 	    memory_order_relaxed);
 	v->crawler = tuning.crawler;

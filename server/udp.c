@@ -157,7 +157,7 @@ on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	u->host->caller.now = server_now(u->server, uv_now(u->loop));
+	u->host->caller.now = clock_now(&u->server->clock, uv_now(u->loop));
 	for (unsigned i = 0; i < BURST && serve_one(s); i++)
 		;
 }

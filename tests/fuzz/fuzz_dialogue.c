@@ -417,7 +417,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	d.stage = &stage;
 	d.large = LARGE_BYTES;
 	d.model.now = stage.host->caller.now;
-	d.model.start = stage.server.start_unix;
+	d.model.start = stage.server.clock.start_unix;
 	for (unsigned i = 0; i < CLIENTS; i++)
 		party_join(&d.clients[i].party, &stage, i == CLIENTS - 1 ?
 		    PROTO_BINARY : PROTO_TEXT);

@@ -6,6 +6,7 @@
 	X(admin)                                                              \
 	X(attack)                                                             \
 	X(auth)                                                               \
+	X(clock)                                                              \
 	X(conffile)                                                           \
 	X(config)                                                             \
 	X(confine)                                                            \

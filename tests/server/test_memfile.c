@@ -55,7 +55,7 @@ static void
 end(bool keep)
 {
 	if (keep)
-		memfile_save(srv.memfile, &srv);
+		memfile_save(srv.memfile, srv.cache, &srv.clock);
 	server_fini(&srv);
 	config_fini(&config);
 }
@@ -63,11 +63,7 @@ end(bool keep)
 static uint32_t
 now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return server_now(&srv, (uint64_t)t.tv_sec * 1000 +
-	    (uint64_t)t.tv_nsec / 1000000);
+	return clock_read(&srv.clock);
 }
 
 static void
@@ -169,10 +165,10 @@ START_TEST(a_meta)
 	write_meta();
 	begin();
 	ck_assert_uint_eq(items(), cases[_i].items);
-	ck_assert_uint_ge(srv.resumed, cases[_i].passed);
-	ck_assert_uint_le(srv.resumed, cases[_i].passed + 60);
-	ck_assert_uint_ge(now(), srv.resumed + SERVER_FIRST_SECOND);
-	ck_assert_int_lt(llabs(srv.start_unix + now() - time(NULL)), 3);
+	ck_assert_uint_ge(srv.clock.resumed, cases[_i].passed);
+	ck_assert_uint_le(srv.clock.resumed, cases[_i].passed + 60);
+	ck_assert_uint_ge(now(), srv.clock.resumed + CLOCK_FIRST_SECOND);
+	ck_assert_int_lt(llabs(srv.clock.start_unix + now() - time(NULL)), 3);
 	store(0);
 	end(false);
 }
