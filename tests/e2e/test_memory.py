@@ -1,4 +1,7 @@
-"""Resident memory at full load: never above -m, the index and 32 MiB."""
+"""Resident memory at full load: never above -m, the index and 32 MiB.  And how
+seldom a server wakes that nobody asks for anything."""
+import time
+
 import harness
 
 MIB = 1 << 20
@@ -72,3 +75,39 @@ class Full(harness.Solo):
         s = self.start(["-m", "1024"])
         self.works(s)
         self.assertLess(s.resident(), 16 * MIB)
+
+
+def steps(s):
+    return int(s.stats()["lru_maintainer_juggles"])
+
+
+class Rest(harness.Solo):
+    """Upkeep comes once a second; once a millisecond while it finds work."""
+    STEPS = 3
+
+    def rests(self, s):
+        """Within a while STEPS steps take as many seconds, nearly."""
+        def slow():
+            before, began = steps(s), time.monotonic()
+            harness.until(lambda: steps(s) - before >= self.STEPS, "steps")
+            return time.monotonic() - began > self.STEPS - 1.5
+        harness.until(slow, "it rests")
+
+    def fill(self, c, nkeys, size, key):
+        value = b"v" * size
+        for at in range(0, nkeys, 1000):
+            c.send(b"".join(
+                b"set %s%d 0 0 %d noreply\r\n%s\r\n" % (key, i, size, value)
+                for i in range(at, at + 1000)))
+        self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
+
+    @harness.slabd_only("it wakes for more than one reason")
+    def test_whatever_it_holds(self):
+        s = self.start(["-m", "32"])
+        self.rests(s)
+        with s.connect() as c:
+            self.fill(c, 400000, 60, b"a")
+            self.rests(s)
+            self.fill(c, 20000, 1000, b"b")
+        self.rests(s)
+        self.assertGreater(int(s.stats()["evictions"]), 0)

@@ -18,7 +18,7 @@ struct site {
 };
 
 enum { OP_GETB = 0x00, OP_SETB = 0x01, OP_NOOP = 0x0a, OP_VER = 0x0b,
-	OP_LIST = 0x20, OP_AUTH = 0x21, OP_NEXT = 0x22 };
+	OP_STAT = 0x10, OP_LIST = 0x20, OP_AUTH = 0x21, OP_NEXT = 0x22 };
 
 /* users: what the file holds; options: beside -Y. */
 void site_open(struct site *, const char *users, const char *options);

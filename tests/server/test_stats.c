@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "server/detail.h"
-#include "tests/server/talk.h"
+#include "tests/server/site.h"
 
 /* What collectd reads of an answer. */
 enum { SMALLEST_READER = 4096 };
@@ -260,6 +260,67 @@ START_TEST(pressure)
 }
 END_TEST
 
+/* A binary answer as text would have it; its last packet is empty. */
+static char *
+as_text(struct talk *t)
+{
+	const uint8_t *p = (const uint8_t *)t->out, *end = p + t->nout;
+	char *text = malloc(2 * t->nout + 16), *at = text;
+	uint32_t nkey, nbody;
+
+	for (;; p += 24 + nbody) {
+		ck_assert_int_ge(end - p, 24);
+		ck_assert_uint_eq(p[0], 0x81);
+		ck_assert_uint_eq(p[1], OP_STAT);
+		ck_assert_uint_eq(p[4] | p[6] | p[7], 0);
+		nkey = (uint32_t)p[2] << 8 | p[3];
+		nbody = (uint32_t)p[10] << 8 | p[11];
+		ck_assert_int_ge(end - p, 24 + (ptrdiff_t)nbody);
+		ck_assert_uint_le(nkey, nbody);
+		if (nkey == 0)
+			break;
+		at += sprintf(at, "STAT %.*s %.*s\r\n", (int)nkey, p + 24,
+		    (int)(nbody - nkey), p + 24 + nkey);
+	}
+	ck_assert_uint_eq(nbody, 0);
+	ck_assert_ptr_eq(p + 24, end);
+	strcpy(at, "END\r\n");
+	return text;
+}
+
+START_TEST(groups_over_binary)
+{
+	static const char *const groups[] = { "pressure", "items", "slabs",
+		"settings", "sizes" };
+	struct talk *t = talk_new("-m 2");
+	char line[64], *text, *binary;
+
+	for (unsigned i = 0; i < 60000; i++) {
+		snprintf(line, sizeof(line), "set k%u 0 0 %u\r\n%0*u\r\n"
+		    "get k%u\r\n", i, 10 + i % 11, 10 + (int)i % 11, i,
+		    i / 2);
+		ask(t, line);
+	}
+	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		snprintf(line, sizeof(line), "stats %s\r\n", groups[i]);
+		text = strdup(ask(t, line));
+		if (i == 0) {
+			ck_assert_str_ne(value(t, "evictions"), "0");
+			says(t, "gets", "60000");
+		}
+		talk_again(t);
+		site_packet(t, OP_STAT, NULL, 0, groups[i],
+		    strlen(groups[i]), NULL, 0);
+		binary = as_text(t);
+		ck_assert_str_eq(text, binary);
+		free(binary);
+		free(text);
+		talk_again(t);
+	}
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(sizes)
 {
 	struct talk *t = talk_new("-o track_sizes");
@@ -439,6 +500,7 @@ stats_suite(void)
 	tcase_add_test(tc, settings_follow_commands);
 	tcase_add_test(tc, groups_by_class);
 	tcase_add_test(tc, pressure);
+	tcase_add_test(tc, groups_over_binary);
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, unknown_groups_and_extra_words);
 	tcase_add_test(tc, details_of_prefixes);

@@ -295,6 +295,51 @@ START_TEST(the_sweep_is_bounded)
 }
 END_TEST
 
+/* ------------------------------------------------------------ at rest */
+
+/* Seconds of the next sixty in which one step was not enough. */
+static unsigned
+busy_seconds(void)
+{
+	unsigned n = 0, steps;
+
+	for (unsigned i = 0; i < 60; i++) {
+		w.now++;
+		for (steps = 1; steps < 5000 && cache_upkeep(c, w.now);
+		     steps++)
+			;
+		must(steps < 5000);
+		n += steps > 1;
+	}
+	return n;
+}
+
+/* Where nothing is stored there is an end of it, whatever the classes are
+ * like: one step a second then. */
+START_TEST(who_is_not_asked_rests)
+{
+	uint64_t moved;
+
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = 64 * MB });
+	ck_assert_uint_eq(busy_seconds(), 0);
+	fill(0, 500000, 100, 0);
+	ck_assert_uint_gt(stats().sum.evicted, 0);
+	ck_assert_uint_le(busy_seconds(), 10);
+	/* another size has begun to take the memory */
+	fill(500000, 530000, 1000, 0);
+	ck_assert_uint_le(busy_seconds(), 10);
+	moved = stats().pages_moved;
+	ck_assert_uint_gt(moved, 0);
+	ck_assert_uint_eq(busy_seconds(), 0);
+	ck_assert_uint_eq(stats().pages_moved, moved);
+	/* and when all of that has died */
+	fill(600000, 1100000, 100, w.now + 10);
+	ck_assert_uint_le(busy_seconds(), 20);
+	ck_assert_uint_eq(busy_seconds(), 0);
+}
+END_TEST
+
 /* ------------------------------------------------------------ limits */
 
 START_TEST(the_limit_moves_both_ways)
@@ -612,6 +657,7 @@ upkeep_suite(void)
 	tcase_add_test(t, flat_mode_knows_cold_alone);
 	tcase_add_test(t, the_sweep_removes_the_dead);
 	tcase_add_test(t, the_sweep_is_bounded);
+	tcase_add_test(t, who_is_not_asked_rests);
 	tcase_add_test(t, the_limit_moves_both_ways);
 	tcase_add_test(t, any_item_fits_before_the_excess_is_gone);
 	tcase_add_test(t, what_stats_say);
