@@ -50,6 +50,18 @@ absolute(const char *path, const char *end)
 	return all;
 }
 
+/* Is it still the file of that name?  Where nobody lets us look it is. */
+static bool
+is_at(int fd, const char *path)
+{
+	struct stat is, has;
+
+	if (stat(path, &has) != 0)
+		return errno != ENOENT && errno != ENOTDIR;
+	return fstat(fd, &is) == 0 && is.st_dev == has.st_dev &&
+	    is.st_ino == has.st_ino;
+}
+
 static bool
 open_locked(struct memfile *m, char *why)
 {
@@ -64,6 +76,8 @@ open_locked(struct memfile *m, char *why)
 	else if (flock(m->fd, LOCK_EX | LOCK_NB) != 0)
 		fault = errno == EWOULDBLOCK ?
 		    "another slabd is using it" : strerror(errno);
+	else if (!is_at(m->fd, m->path))
+		fault = "it is being replaced";
 	if (fault != NULL)
 		snprintf(why, MEMFILE_WHY_MAX, "-e %s: %s", m->path, fault);
 	return fault == NULL;
@@ -86,12 +100,14 @@ write_all(int fd, const char *bytes, size_t n)
 
 /* Its room is taken now, for a file system of memory is full of the cache.
  * Before the cache is there, for which the old one is none any more: it stays
- * with whoever has no room. */
+ * with whoever has no room.  What has the name already is another's, who may
+ * have lost FILE, but not the right to write there. */
 static bool
 make_meta(struct memfile *m, size_t most, char *why)
 {
-	m->meta_fd = open(m->hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC |
-	    O_NOFOLLOW, 0600);
+	(void)unlink(m->hidden);
+	m->meta_fd = open(m->hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0600);
 	if (m->meta_fd >= 0)
 		m->stands = m->hidden;
 	if (m->meta_fd >= 0 && (fallocate(m->meta_fd, FALLOC_FL_KEEP_SIZE, 0,
@@ -142,7 +158,7 @@ memfile_close(struct memfile **mp)
 
 	*mp = NULL;
 	/* What only says that it serves would be there for nothing. */
-	if (m->meta_fd >= 0 && !m->is_saved)
+	if (m->meta_fd >= 0 && !m->is_saved && is_at(m->meta_fd, m->stands))
 		(void)unlink(m->stands);
 	if (m->meta_fd >= 0)
 		close(m->meta_fd);
@@ -406,17 +422,25 @@ compose(const struct config *config, uint32_t now, const void *slabs,
 	    "Kchecksum %016llx\n", (unsigned long long)XXH3_64bits(to, n));
 }
 
-static bool
+static const char *
 write_meta(struct memfile *m, const char *bytes, size_t n)
 {
-	return write_all(m->meta_fd, bytes, n) && fdatasync(m->meta_fd) == 0 &&
+	/* The next server would find others in their place. */
+	if (!is_at(m->fd, m->path))
+		return "it was removed or replaced while the server served";
+	if (!is_at(m->meta_fd, m->stands))
+		return "what lies beside it was removed or replaced";
+	m->is_saved = write_all(m->meta_fd, bytes, n) &&
+	    fdatasync(m->meta_fd) == 0 &&
 	    (m->stands == m->meta || rename(m->hidden, m->meta) == 0);
+	return m->is_saved ? NULL : strerror(errno);
 }
 
 void
 memfile_save(struct memfile *m, struct cache *cache, const struct clock *clock)
 {
 	uint32_t now = clock_read(clock);
+	const char *fault;
 	char *bytes = NULL;
 	void *slabs;
 	size_t n;
@@ -425,13 +449,14 @@ memfile_save(struct memfile *m, struct cache *cache, const struct clock *clock)
 	if (slabs != NULL)
 		bytes = malloc(n + TEXT_MOST);
 	if (bytes != NULL)
-		m->is_saved = write_meta(m, bytes,
+		fault = write_meta(m, bytes,
 		    compose(m->config, now, slabs, n, bytes));
-	if (m->is_saved)
+	else
+		fault = strerror(errno);
+	if (fault == NULL)
 		log_info("-e %s: saved", m->path);
 	else
-		log_error("-e %s: cannot be saved: %s", m->path,
-		    strerror(errno));
+		log_error("-e %s: cannot be saved: %s", m->path, fault);
 	free(bytes);
 	free(slabs);
 }

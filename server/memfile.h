@@ -21,6 +21,10 @@
  * the server has become may not rename it, it stands under its own name and
  * says only that the server serves, until it is overwritten.
  *
+ * Somebody may remove or replace the files meanwhile, and start a second server
+ * on new ones: then the first one keeps nothing, and touches nothing that is
+ * not its own.
+ *
  * Owns:    both files' descriptors, and FILE.meta.new.
  * Threads: the main thread, while there is no worker.
  * Fails:   memfile_open() and memfile_begin() with a sentence for the operator;

@@ -432,6 +432,51 @@ class Hostile(Files):
             self.addCleanup(other.stop)
             self.refuses(other, why)
 
+    def test_file_removed_meanwhile(self):
+        """Another server may have its name by now, and loses nothing."""
+        s = self.begin()
+        mem = s.path("mem")
+        self.fill(s, 10)
+        for end in signal.SIGUSR1, signal.SIGTERM:
+            os.unlink(mem)
+            other = self.start(["-v", "-e", mem])
+            self.fill(other, 20)
+            third = harness.Server(["-e", mem], wait=False)
+            self.addCleanup(third.stop)
+            self.refuses(third, "another slabd is using it")
+            self.works(s)
+            s.signal(end)
+            self.assertEqual(s.wait(), 0)
+            self.assertEqual("mem: cannot be saved: it was removed or replaced"
+                             in s.output(), end == signal.SIGUSR1)
+            self.assertFalse(os.path.exists(mem + ".meta"))
+            self.again(other)
+            self.assertEqual(other.stats()["curr_items"], "20")
+            s = other
+
+    def test_what_lies_beside_it_removed(self):
+        s = self.begin()
+        for put in None, b"another's":
+            self.fill(s, 10)
+            beside = pathlib.Path(s.path("mem.meta.new"))
+            beside.unlink()
+            if put:
+                beside.write_bytes(put)
+            self.again(s)
+            self.assertIn("what lies beside it was removed", s.output())
+            self.is_empty(s, "there is no such file")
+
+    def test_file_renamed(self):
+        """It may come back before the end."""
+        s = self.begin()
+        self.fill(s, 10)
+        os.rename(s.path("mem"), s.path("else"))
+        self.works(s)
+        os.rename(s.path("else"), s.path("mem"))
+        items = s.stats()["curr_items"]
+        self.again(s)
+        self.assertEqual(s.stats()["curr_items"], items)
+
     def test_a_disk_that_fails(self):
         """What it may not have taken is not trusted."""
         s = troubled(self, ["-v", "-e", "{DIR}/mem"])

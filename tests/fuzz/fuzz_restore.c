@@ -38,7 +38,7 @@ enum {
 	PARTS_MAX = 16,
 };
 
-static const uint32_t SIZES[] = { 480, 2000, 4800, 16000, 0 };
+static const uint32_t SIZES[] = { 240, 2000, 4800, 16000, 0 };
 
 /* The sound file. */
 static struct {
