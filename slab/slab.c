@@ -23,6 +23,7 @@ enum {
 	MAX_CLASS = CACHE_CLASSES - 1,
 	PICK_REACH = 16,    /* pages that slab_pick_page() looks at */
 };
+#define COARSE 1.25 /* memcached's growth factor */
 
 /* ------------------------------------------------------------ sizes */
 
@@ -60,10 +61,20 @@ add_class(struct slab *s, uint32_t size)
 	s->classes[s->nclasses].per_page = ARENA_PAGE_SIZE / size;
 }
 
+/* Do n steps of COARSE lead from there to a page? */
+static bool
+reaches_page(double size, unsigned n)
+{
+	while (n-- > 0)
+		size *= COARSE;
+	return size >= ARENA_PAGE_SIZE;
+}
+
 /*
- * The last class is a whole page always, though ids may not suffice.  Sizes are
- * rounded down before they are made even: where the unit is coarse for the
- * factor, the steps are single units rather than now one, now two.
+ * The last class is a whole page always, though ids may not suffice: where the
+ * factor would not lead there, the largest ones are coarser.  Sizes are rounded
+ * down before they are made even: where the unit is coarse for the factor, the
+ * steps are single units rather than now one, now two.
  */
 static void
 grow_sizes(struct slab *s, uint32_t smallest, double factor, uint32_t unit)
@@ -73,6 +84,9 @@ grow_sizes(struct slab *s, uint32_t smallest, double factor, uint32_t unit)
 	s->nclasses = 0;
 	while (size < ARENA_PAGE_SIZE && s->nclasses < MAX_CLASS - 1) {
 		add_class(s, size);
+		if (!reaches_page(size, MAX_CLASS - 1 - s->nclasses) &&
+		    factor < COARSE)
+			factor = COARSE;
 		next = size * factor < ARENA_PAGE_SIZE ?
 		    (uint32_t)(size * factor) & ~(unit - 1) : ARENA_PAGE_SIZE;
 		size = even(next < size + unit ? size + unit : next, unit);

@@ -141,6 +141,30 @@ START_TEST(chosen_sizes)
 }
 END_TEST
 
+/* However fine the steps, ids suffice for such as waste no more than
+ * memcached's. */
+START_TEST(fine_factors_reach_a_page)
+{
+	static const double factors[] = { 1.0001, 1.02, 1.05, 1.08, 1.1, 1.2,
+		1.25 };
+	struct cache_config cf = { .memory_limit = MB };
+	uint32_t size;
+	unsigned id;
+
+	cf.growth_factor = factors[_i];
+	open_slab(&cf);
+	check_sizes(4);
+	for (id = 1; id < s.nclasses; id++) {
+		size = s.classes[id].chunk_size;
+		/* a quarter and what makes them divide a page; of the largest
+		 * 8 fit into one, 6, 4, 3, 2 */
+		ck_assert_uint_le(s.classes[id + 1].chunk_size, size +
+		    (size < ARENA_PAGE_SIZE / 8 ? size * 2 / 5 : size));
+	}
+	slab_fini(&s);
+}
+END_TEST
+
 START_TEST(factors_and_least_sizes)
 {
 	static const double factors[] = { 1.0001, 1.08, 1.25, 2, 1e9 };
@@ -513,6 +537,7 @@ slab_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, default_sizes);
 	tcase_add_test(tc, chosen_sizes);
+	tcase_add_loop_test(tc, fine_factors_reach_a_page, 0, 7);
 	tcase_add_test(tc, factors_and_least_sizes);
 	tcase_add_test(tc, large_units);
 	tcase_add_test(tc, fills_up_and_empties);
