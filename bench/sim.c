@@ -32,8 +32,7 @@ enum {
 	VALUE_MOST = 1 << 20,
 	DECILES = 10,
 	DEAD_MS = 337,	/* between two looks at the dead ... */
-	DEAD_TURN_MS = 2, /* ... and where a second has just turned */
-	DEAD_TURN = 60,
+	DEAD_MANY_MS = 2, /* ... and while they are many */
 };
 
 struct record {
@@ -57,7 +56,7 @@ struct run {
 	double upkeep_ms; /* when it is due */
 	bool count_dead;
 	double dead_ms;	  /* when they are next counted */
-	double dead_most, dead_sum, dead_share; /* of all items */
+	double dead_most, dead_sum, dead_share; /* of all items' bytes */
 	uint64_t dead_evicted, dead_over; /* live ones; while dead were many */
 	unsigned dead_counts;
 	double upkeep_s, upkeep_longest; /* processor time */
@@ -65,7 +64,7 @@ struct run {
 	uint64_t of_decile[DECILES], hits_of_decile[DECILES];
 };
 
-#define DEAD_MANY 0.02 /* of the items */
+#define DEAD_MANY 0.02 /* of all items' bytes */
 
 static char value[VALUE_MOST];
 static const char PAD[] =
@@ -157,36 +156,62 @@ processor_time(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The greatest part of the items that was dead while live ones went; from the
- * first eviction on. */
-static void
-count_dead(struct run *r, double ms)
+static double
+share_of_dead(struct run *r, uint64_t bytes)
 {
 	static struct cache_listed list[1024];
 	uint64_t place = 0, live = 0;
+
+	while (place != UINT64_MAX) {
+		size_t n = cache_walk(r->cache, r->caller.now, &place, list,
+		    1024);
+
+		for (size_t i = 0; i < n; i++)
+			live += list[i].size;
+	}
+	return bytes > live ? (double)(bytes - live) / (double)bytes : 0;
+}
+
+/* Was somebody evicted, and are the dead many even now?  Asked after all that
+ * may evict: nobody dies but when a second turns. */
+static void
+watch_dead(struct run *r)
+{
 	struct cache_stats s;
-	double share;
+
+	if (r->dead_share <= DEAD_MANY)
+		return;
+	cache_stats(r->cache, r->caller.now, &s);
+	if (s.sum.evicted == r->dead_evicted)
+		return;
+	r->dead_share = share_of_dead(r, s.bytes);
+	if (r->dead_share > DEAD_MANY)
+		r->dead_over += s.sum.evicted - r->dead_evicted;
+	r->dead_evicted = s.sum.evicted;
+}
+
+/* From the first eviction on. */
+static void
+count_dead(struct run *r, double ms)
+{
+	double next = (floor(ms / 1000) + 1) * 1000;
+	struct cache_stats s;
 
 	if (!r->count_dead || ms < r->dead_ms)
 		return;
-	r->dead_ms = ms +
-	    (fmod(ms, 1000) < DEAD_TURN ? DEAD_TURN_MS : DEAD_MS);
-	if (r->dead_ms > (floor(ms / 1000) + 1) * 1000)
-		r->dead_ms = (floor(ms / 1000) + 1) * 1000;
 	cache_stats(r->cache, r->caller.now, &s);
-	if (r->dead_share > DEAD_MANY)
-		r->dead_over += s.sum.evicted - r->dead_evicted;
-	if (s.sum.evicted == 0)
-		return;
-	while (place != UINT64_MAX)
-		live += cache_walk(r->cache, r->caller.now, &place, list, 1024);
-	share = (double)(s.items - live) / (double)s.items;
-	if (share > r->dead_most)
-		r->dead_most = share;
-	r->dead_share = share;
+	if (s.sum.evicted != 0) {
+		r->dead_share = share_of_dead(r, s.bytes);
+		r->dead_sum += r->dead_share;
+		r->dead_counts++;
+	}
+	if (r->dead_share > r->dead_most)
+		r->dead_most = r->dead_share;
 	r->dead_evicted = s.sum.evicted;
-	r->dead_sum += share;
-	r->dead_counts++;
+	r->dead_ms = ms +
+	    (r->dead_share > DEAD_MANY ? DEAD_MANY_MS : DEAD_MS);
+	if (r->dead_ms > next)
+		r->dead_ms = next;
 }
 
 static bool
@@ -196,6 +221,7 @@ timed_upkeep(struct run *r)
 	bool more = cache_upkeep(r->cache, r->caller.now);
 
 	took = processor_time() - before;
+	watch_dead(r);
 	r->upkeep_s += took;
 	if (took > r->upkeep_longest)
 		r->upkeep_longest = took;
@@ -266,6 +292,7 @@ replay(struct run *r, const struct options *o)
 
 			request(r, &k, rec, deadline,
 			    (unsigned)(i * DECILES / n));
+			watch_dead(r);
 		}
 	}
 	free(all);
@@ -350,7 +377,7 @@ report(struct run *r, const struct options *o, double before_mb)
 	if (o->classes)
 		show_classes(r);
 	if (o->dead)
-		printf("dead: most %.4f, mean %.4f of items;  %lu evicted "
+		printf("dead: most %.4f, mean %.4f of bytes;  %lu evicted "
 		       "while more than %.2f;  upkeep %.3f s, "
 		       "longest %.3f ms\n",
 		    r->dead_most,

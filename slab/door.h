@@ -83,6 +83,12 @@ struct cache {
 	uint32_t sweep_left; /* pages of this round */
 	uint64_t sweep_found, sweep_checked; /* of it: dead, and all */
 	bool sweep_urgent;
+	unsigned sweep_delays; /* steps that let something else wait */
+	/* Items that the sweep saw in one second, and those of them that die
+	 * when the next one turns; by its parity. */
+	struct {
+		_Atomic uint32_t second, dying, seen;
+	} dying[2];
 	bool sweep_again; /* its last step had more to do */
 	bool upkeep_again; /* anything had, in that second */
 	uint32_t upkeep_second;
@@ -433,9 +439,18 @@ struct chunk_peek {
 struct chunk_peek sweep_peek(const struct cache *, handle);
 
 /* Removes what is dead in the page, from chunk *at on, while *work lasts; *at
- * is 0 at the page's end.  *looked counts up.  Returns how many were dead. */
+ * is 0 at the page's end.  The items that it saw are added to *seen.  Returns
+ * how many were dead. */
+struct sweep_seen {
+	uint64_t items, dying; /* all; those with a second left */
+};
 unsigned sweep_page(struct cache *, uint32_t page, uint32_t *at, uint32_t now,
-    int *work, uint64_t *looked);
+    int *work, struct sweep_seen *seen);
+
+/* Upkeep's sweep in that second saw those. */
+void sweep_foresee(struct cache *, uint32_t now, const struct sweep_seen *);
+/* What it foresaw of this one; zeros if it did not. */
+struct sweep_seen sweep_foreseen(const struct cache *, uint32_t now);
 
 /* Before a live item is evicted: may there be dead ones to be found first?  If
  * so, a bounded search for some, until the class has a free chunk.  No lock may

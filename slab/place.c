@@ -19,12 +19,11 @@ get_chunk(struct cache *c, struct shard *s, const struct cache_key *k,
 	h = slab_alloc(&c->slab, class_id);
 	if (h != 0)
 		return h;
-	/* Rather than to evict here, a page may have to come, or the dead to
-	 * be looked for.  But not while an item is changed that might go
-	 * thereby. */
-	if (kept == 0 && room->tries == 0 &&
-	    (sweep_helps(c, now) ||
-		(room->giver = level_due(c, class_id)) != 0))
+	/* Rather than to evict here, the dead are to be looked for, or a page
+	 * may have to come; but that not while an item is changed that might
+	 * go thereby. */
+	if (room->tries == 0 && (sweep_helps(c, now) ||
+		(kept == 0 && (room->giver = level_due(c, class_id)) != 0)))
 		return 0;
 	h = shard_evict(s, class_id, now, kept);
 	if (h != 0)

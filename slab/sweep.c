@@ -5,16 +5,21 @@
  * wants room.  So who is about to evict looks through some pages first.  Each
  * second he begins with a few, at a place of chance; only where these had more
  * than one dead in SHARE all others follow, each looked through once.
+ *
+ * What was stored together dies together, in the same pages, which those few
+ * may miss.  So upkeep's sweep also counts who will be dead when the next
+ * second turns, and that counts as if it had been found already.
  */
 #include "slab/door.h"
 
 enum {
 	PAGE_WORK = 16,	  /* a page counts as so many chunks more */
 	FOUND_WORK = 40,  /* ... and a dead item */
-	HELP_WORK = 16384, /* for one store */
+	HELP_WORK = 32768, /* for one store */
 	PROBES = 64,	  /* pages looked through every second */
 	SHARE = 96,
 	MEMORY = 65536, /* chunks after which what was found counts half */
+	FORESEEN = 8192, /* ... and as which counts what was foreseen */
 };
 
 /* ------------------------------------------------------------ peeking */
@@ -72,7 +77,7 @@ remove_dead(struct cache *c, unsigned class_id, handle h, unsigned shard,
 
 unsigned
 sweep_page(struct cache *c, uint32_t page, uint32_t *at, uint32_t now,
-    int *work, uint64_t *looked)
+    int *work, struct sweep_seen *seen)
 {
 	const struct arena *a = &c->slab.arena;
 	handle first = (handle)page << (ARENA_PAGE_SHIFT - a->unit_shift);
@@ -89,6 +94,7 @@ sweep_page(struct cache *c, uint32_t page, uint32_t *at, uint32_t now,
 		if ((peek.state & ITEM_STATE_MASK) != ITEM_LINKED)
 			continue;
 		checked++;
+		seen->dying += peek.deadline == now + 1;
 		if (!seems_dead(c, peek, now) || !remove_dead(c, k,
 			first + i * step, peek.shard, now))
 			continue;
@@ -96,7 +102,7 @@ sweep_page(struct cache *c, uint32_t page, uint32_t *at, uint32_t now,
 		*work -= FOUND_WORK;
 	}
 	*at = k != 0 && i < n && *work <= 0 ? i : 0;
-	*looked += checked;
+	seen->items += checked;
 	atomic_fetch_add_explicit(&c->checked[k], checked,
 	    memory_order_relaxed);
 	return found;
@@ -152,6 +158,32 @@ sweep_helps(const struct cache *c, uint32_t now)
 	    finds(c));
 }
 
+void
+sweep_foresee(struct cache *c, uint32_t now, const struct sweep_seen *seen)
+{
+	unsigned i = (now + 1) % 2;
+
+	if (get(&c->dying[i].second) != now + 1) {
+		set(&c->dying[i].second, now + 1);
+		set(&c->dying[i].dying, 0);
+		set(&c->dying[i].seen, 0);
+	}
+	set(&c->dying[i].dying, get(&c->dying[i].dying) +
+	    (uint32_t)seen->dying);
+	set(&c->dying[i].seen, get(&c->dying[i].seen) + (uint32_t)seen->items);
+}
+
+struct sweep_seen
+sweep_foreseen(const struct cache *c, uint32_t now)
+{
+	unsigned i = now % 2;
+
+	if (get(&c->dying[i].second) != now)
+		return (struct sweep_seen){ 0 };
+	return (struct sweep_seen){ .items = get(&c->dying[i].seen),
+		.dying = get(&c->dying[i].dying) };
+}
+
 static void
 note(struct cache *c, uint32_t found, uint32_t looked)
 {
@@ -179,13 +211,19 @@ static void
 begin(struct cache *c, uint32_t now)
 {
 	uint32_t second = get(&c->help.second);
+	struct sweep_seen before;
 
 	if (!is_later(now, second) ||
 	    !atomic_compare_exchange_strong(&c->help.second, &second, now))
 		return;
+	before = sweep_foreseen(c, now);
+	while (before.items > FORESEEN) {
+		before.items /= 2;
+		before.dying /= 2;
+	}
 	set(&c->help.pages, 0);
-	set(&c->help.found, 0);
-	set(&c->help.looked, 0);
+	set(&c->help.found, (uint32_t)before.dying);
+	set(&c->help.looked, (uint32_t)before.items);
 }
 
 /* What is left of a page is for who comes next. */
@@ -193,7 +231,8 @@ static void
 help(struct cache *c, uint32_t now, int *work)
 {
 	uint32_t touched = get(&c->slab.arena.touched), page, at;
-	uint64_t rest = atomic_exchange(&c->help.rest, 0), looked = 0;
+	uint64_t rest = atomic_exchange(&c->help.rest, 0);
+	struct sweep_seen seen = { 0 };
 	unsigned found;
 
 	page = (uint32_t)(rest >> 32);
@@ -201,8 +240,8 @@ help(struct cache *c, uint32_t now, int *work)
 	if (at == 0)
 		page = nth_page(atomic_fetch_add(&c->help.pages, 1), now,
 		    touched);
-	found = sweep_page(c, page, &at, now, work, &looked);
-	note(c, found, (uint32_t)looked);
+	found = sweep_page(c, page, &at, now, work, &seen);
+	note(c, found, (uint32_t)seen.items);
 	if (at != 0)
 		atomic_store(&c->help.rest, (uint64_t)page << 32 | at);
 }

@@ -16,6 +16,7 @@ enum {
 	COOL_PAGES = 16,     /* returned to the system per call */
 	MUCH = 256,	     /* one dead in so many */
 	LATELY = 2,	     /* seconds */
+	DELAYS = 64,	     /* steps */
 	MANY = 64, /* so many dead in a step: come again soon */
 };
 
@@ -103,28 +104,33 @@ shrink(struct cache *c, uint32_t now)
 
 /* ------------------------------------------------------------ the sweep */
 
-/* Live items are evicted, and of all that the last round looked at more than
- * one in so many was dead? */
+/* Live items are evicted, and of so many more than one in MUCH is dead? */
 static bool
-is_urgent(struct cache *c, uint32_t now)
+is_urgent(struct cache *c, uint32_t now, uint64_t dead, uint64_t all)
 {
 	uint32_t at = atomic_load_explicit(&c->evicted_at,
 	    memory_order_relaxed);
 
-	return at != 0 && now - at <= LATELY &&
-	    c->sweep_found * MUCH > c->sweep_checked;
+	return at != 0 && now - at <= LATELY && dead * MUCH > all;
 }
 
 static void
 begin_sweep(struct cache *c, uint32_t now, uint32_t touched)
 {
+	if (c->sweep_second != now) {
+		struct sweep_seen s = sweep_foreseen(c, now);
+
+		c->sweep_second = now;
+		c->sweep_quota = SWEEP_PAGES;
+		c->sweep_delays = 0;
+		if (is_urgent(c, now, s.dying, s.items)) {
+			c->sweep_urgent = true;
+			c->sweep_left = 0;
+		}
+	}
 	if (c->sweep_left == 0) {
 		c->sweep_left = touched;
 		c->sweep_found = c->sweep_checked = 0;
-	}
-	if (c->sweep_second != now) {
-		c->sweep_second = now;
-		c->sweep_quota = SWEEP_PAGES;
 	}
 }
 
@@ -139,6 +145,7 @@ sweep(struct cache *c, uint32_t now)
 {
 	uint32_t touched = atomic_load_explicit(&c->slab.arena.touched,
 	    memory_order_relaxed);
+	struct sweep_seen seen = { 0 };
 	unsigned found = 0;
 	int work = SWEEP_WORK;
 
@@ -147,16 +154,19 @@ sweep(struct cache *c, uint32_t now)
 		if (c->sweep_page >= touched)
 			c->sweep_page = 0;
 		found += sweep_page(c, c->sweep_page, &c->sweep_chunk, now,
-		    &work, &c->sweep_checked);
+		    &work, &seen);
 		if (c->sweep_chunk != 0)
 			break;
 		c->sweep_page++;
 		c->sweep_left--;
 		c->sweep_quota -= c->sweep_quota > 0;
 	}
+	sweep_foresee(c, now, &seen);
 	c->sweep_found += found;
+	c->sweep_checked += seen.items;
 	if (c->sweep_left == 0)
-		c->sweep_urgent = is_urgent(c, now);
+		c->sweep_urgent = is_urgent(c, now, c->sweep_found,
+		    c->sweep_checked);
 	if (found >= MANY)
 		return true;
 	return c->sweep_left > 0 &&
@@ -175,6 +185,13 @@ is_sweep_due(const struct cache *c, uint32_t now)
 	return c->sweep_again || !c->upkeep_again || c->upkeep_second != now;
 }
 
+/* What may evict lets the dead of a second go first, but not for ever. */
+static bool
+is_delayed(struct cache *c)
+{
+	return c->sweep_again && c->sweep_delays++ < DELAYS;
+}
+
 bool
 cache_upkeep(struct cache *c, uint32_t now)
 {
@@ -187,8 +204,10 @@ cache_upkeep(struct cache *c, uint32_t now)
 		use_sample(c, now);
 	if (is_sweep_due(c, now))
 		c->sweep_again = sweep(c, now);
-	room_step(c, 0, 0, now);
-	more |= shrink(c, now);
+	if (!is_delayed(c)) {
+		room_step(c, 0, 0, now);
+		more |= shrink(c, now);
+	}
 	c->upkeep_again = more || c->sweep_again;
 	c->upkeep_second = now;
 	return c->upkeep_again;

@@ -16,6 +16,7 @@
 	X(read)                                                               \
 	X(meta_semantics)                                                     \
 	X(large)                                                              \
+	X(expiry)                                                             \
 	X(upkeep)                                                             \
 	X(reassign)                                                           \
 	X(exhaustion)                                                         \
