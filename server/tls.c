@@ -206,7 +206,8 @@ tls_new(const struct config *config, char *why)
 	struct tls *tls;
 
 	if (!openssl_load()) {
-		snprintf(why, TLS_WHY_MAX, "-Z needs OpenSSL: install libssl3");
+		snprintf(why, TLS_WHY_MAX, "-Z: needs OpenSSL 3 (on "
+		    "Debian: apt-get install libssl3)");
 		return NULL;
 	}
 	snprintf(why, TLS_WHY_MAX, "out of memory for TLS");

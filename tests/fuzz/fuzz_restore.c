@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum {
 	MEMORY = 7 << 16,
+	ITEM_MAX = 84200, /* a little more than the largest that is there */
 	NOW = 100,
 	CHANGE = 6,
 	CHUNKS_MAX = 64,
@@ -71,7 +72,7 @@ open_cache(uint64_t seed, unsigned shards)
 {
 	const char *why;
 	struct cache *c = cache_new(&(struct cache_config){
-	    .memory_limit = MEMORY, .item_max = MEMORY / 2, .seed = seed,
+	    .memory_limit = MEMORY, .item_max = ITEM_MAX, .seed = seed,
 	    .slab_sizes = SIZES, .shards = shards, .temporary_ttl = 60,
 	    .memory_file = sound.fd }, &why);
 
@@ -305,7 +306,8 @@ read_all(struct cache *c, uint64_t items)
 			assert(cache_get(c, &caller, &k, &wanted, &view) ==
 			    CACHE_FOUND);
 			assert(view.copied && view.nvalue == list[i].nvalue);
-			assert(view.nvalue <= MEMORY / 2);
+			assert(view.nvalue <= ITEM_MAX);
+			assert(view.queue != CACHE_TEMP || view.deadline != 0);
 			seen++;
 		}
 	}
@@ -352,7 +354,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	check(c);
 	cache_flush(c, &caller, 0);
 	for (unsigned i = 0; i < 20; i++)
-		store(c, 2000 + i, i % 8 == 0 ? 90000 : 300 + i * 300);
+		store(c, 2000 + i, i % 8 == 0 ? 84000 : 300 + i * 300);
 	check(c);
 	free(saved);
 	return 0;
