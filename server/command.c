@@ -494,6 +494,7 @@ cmd_delete(struct call *c, struct result *res)
 	struct cache_drop drop = {
 		.compare = c->req->has_cas,
 		.compare_cas = c->req->cas,
+		.quiet_exists = true, /* unlike md */
 	};
 
 	res->status = status_of(cache_delete(c->host->cache, &c->host->caller,

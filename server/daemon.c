@@ -364,9 +364,14 @@ daemon_write_pid(struct daemon *d, const struct config *config)
 
 	if (config->pid_file == NULL)
 		return CONFIG_RUN;
-	warn_of_another(config->pid_file);
+	if (!d->pid_denied)
+		warn_of_another(config->pid_file);
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (!write_whole(config->pid_file, text)) {
+		d->pid_denied = errno == EACCES && !d->pid_denied &&
+		    geteuid() == 0;
+		if (d->pid_denied)
+			return CONFIG_RUN;
 		/* That of a memcached.conf, which nobody reads there. */
 		if (service_is_managed()) {
 			log_warn("-P %s: cannot write the pid file: %s; the "
@@ -384,4 +389,10 @@ daemon_write_pid(struct daemon *d, const struct config *config)
 	if (config->daemonize)
 		d->pid_file = realpath(config->pid_file, NULL);
 	return CONFIG_RUN;
+}
+
+int
+daemon_write_pid_late(struct daemon *d, const struct config *config)
+{
+	return d->pid_denied ? daemon_write_pid(d, config) : CONFIG_RUN;
 }

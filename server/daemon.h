@@ -26,6 +26,7 @@ struct daemon {
 	int report;	     /* a pipe to the waiting parent, or -1 */
 	int null;	     /* where the standard streams are to lead, or -1 */
 	char *pid_file;	     /* absolute, or NULL */
+	bool pid_denied;     /* to root: the user shall try */
 };
 
 void daemon_init(struct daemon *);
@@ -46,7 +47,10 @@ int daemon_raise_limits(const struct config *);
 /* As root: to -u, or if that was not given to an unprivileged user, who keeps
  * no capability and no group of root's.  Nobody gains a privilege any more. */
 int daemon_switch_user(const struct config *);
+/* To be called before that and after it: a root without capabilities, as some
+ * units of systemd have it, may not write where the user may. */
 int daemon_write_pid(struct daemon *, const struct config *);
+int daemon_write_pid_late(struct daemon *, const struct config *);
 /* The filter of system calls, if it is wanted; all that is to be opened for
  * writing is open. */
 int daemon_confine(const struct config *);

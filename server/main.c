@@ -299,6 +299,8 @@ start(struct program *p)
 		status = daemon_write_pid(&p->daemon, &p->config);
 	if (status == CONFIG_RUN)
 		status = daemon_switch_user(&p->config);
+	if (status == CONFIG_RUN)
+		status = daemon_write_pid_late(&p->daemon, &p->config);
 	if (status == CONFIG_RUN && p->server.memfile != NULL)
 		memfile_hide(p->server.memfile);
 	if (status == CONFIG_RUN) {

@@ -19,6 +19,13 @@ stores(enum op op)
 	return (op >= OP_SET && op <= OP_CAS) || op == OP_MS;
 }
 
+/* Of these only what makes an item is told, as an add. */
+static bool
+may_create(enum op op)
+{
+	return op == OP_INCR || op == OP_DECR || op == OP_MA;
+}
+
 /* md with I or x keeps the item. */
 static bool
 removes(const struct request *req)
@@ -47,6 +54,8 @@ meta_mode(const struct meta *meta)
 static const char *
 name_of(const struct request *req)
 {
+	if (may_create(req->op))
+		return "add";
 	return req->op == OP_MS ? meta_mode(&req->meta) :
 	    COMMANDS[req->op].word;
 }
@@ -162,10 +171,7 @@ note_refused(struct host *h, int fd, const struct request *req,
 	    .nkey = req->nkey,
 	    .status = outcome(status),
 	    .cmd = name_of(req),
-	    .ttl = left(clock_deadline(&h->server->clock, h->caller.now,
-	    exptime_of(req)), h->caller.now),
-	    .fd = fd,
-	    .size = req->nvalue });
+	    .fd = fd });
 }
 
 static void
@@ -219,6 +225,9 @@ note_run(struct call *call, struct result *res)
 	COMMANDS[op].run(call, res);
 	if (stores(op) && observing & OBSERVE_MUTATIONS)
 		note_store(call, res->status);
+	else if (may_create(op) && !found &&
+	    res->status == STATUS_NUMBER && observing & OBSERVE_MUTATIONS)
+		note_store(call, STATUS_STORED);
 	if (removes(call->req) && found && res->status == STATUS_DELETED &&
 	    observing & OBSERVE_DELETIONS)
 		note_delete(call, &before);

@@ -242,6 +242,7 @@ struct cache_drop {
 	bool drop_value; /* keep it, but empty, with client_flags, deadline */
 	bool touch;	/* with stale: set the deadline */
 	bool quiet;	/* not counted: a failed set takes the old value */
+	bool quiet_exists; /* EXISTS is not counted as a miss */
 	uint32_t client_flags;
 	uint32_t deadline;
 	uint64_t compare_cas;

@@ -56,7 +56,7 @@ static void
 count_delete(const struct cache_caller *w, const struct cache_drop *drop,
     enum cache_status status, unsigned class_id)
 {
-	if (drop->quiet)
+	if (drop->quiet || (drop->quiet_exists && status == CACHE_EXISTS))
 		return;
 	if (status == CACHE_DELETED)
 		COUNT_CLASS(w, class_id, delete_hits);

@@ -124,19 +124,22 @@ apply_to(struct cache *c, struct shard *s, const struct cache_caller *w,
 	return put_number(c, s, k, place, delta, *number, room, w->now);
 }
 
+/* A number that was created is neither a hit nor a miss. */
 static void
 count(const struct cache_caller *w, const struct cache_delta *delta,
     enum cache_status status, unsigned class_id)
 {
+	bool hit = status == CACHE_STORED && class_id != 0;
+
 	if (status == CACHE_NO_MEMORY)
 		COUNT(w, store_no_memory);
-	else if (class_id == 0 && delta->decrement)
+	else if (status == CACHE_NOT_FOUND && delta->decrement)
 		COUNT(w, decr_misses);
-	else if (class_id == 0)
+	else if (status == CACHE_NOT_FOUND)
 		COUNT(w, incr_misses);
-	else if (status == CACHE_STORED && delta->decrement)
+	else if (hit && delta->decrement)
 		COUNT_CLASS(w, class_id, decr_hits);
-	else if (status == CACHE_STORED)
+	else if (hit)
 		COUNT_CLASS(w, class_id, incr_hits);
 }
 

@@ -39,7 +39,8 @@ mkdir -p "$W" && W=$(cd "$W" && pwd) || exit 2
 MEMCACHED_SOURCE=$(cd "$MEMCACHED_SOURCE" && pwd)
 version=$(sed -n 's/^ *PACKAGE_VERSION=.\(.*\).$/\1/p' \
     "$MEMCACHED_SOURCE/configure" | head -n 1)
-cd "$W" && rm -rf t && cp -R "$MEMCACHED_SOURCE/t" . || exit 2
+cd "$W" && rm -rf t doc &&
+    cp -R "$MEMCACHED_SOURCE/t" "$MEMCACHED_SOURCE/doc" . || exit 2
 ${CC:-cc} -w -o timedrun "$MEMCACHED_SOURCE/timedrun.c" || exit 2
 ln -sf "$SLABD" memcached-debug
 ln -sf "$SLABD" memcached

@@ -2,12 +2,14 @@
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import threading
 import time
+import unittest
 
 import harness
 from harness import BINARY, Conn, ORACLE, Server, Solo, slabd_only, until
@@ -505,6 +507,26 @@ class Files(Solo):
                            "-P", "/no/such/folder/pid")
         self.assertGreater(status, 0)
         self.assertIn("/no/such/folder/pid", text)
+
+    @slabd_only("memcached writes it as the user, always")
+    @unittest.skipUnless(ROOT and shutil.which("setpriv"),
+                         "not root")
+    def test_pid_file_where_only_the_user_may_write(self):
+        """As by Debian's memcached.service: root has no capability for it."""
+        s = Server(["-P", "{DIR}/run/pid", "-u", "nobody"], user=False,
+                   wait=False)
+        self.addCleanup(s.stop)
+        s.argv = ["setpriv", "--bounding-set",
+                  "-all,+setuid,+setgid,+sys_resource"] + s.argv
+        os.chmod(s.path(""), 0o755)
+        os.mkdir(s.path("run"))
+        nobody = pwd.getpwnam("nobody").pw_uid
+        os.chown(s.path("run"), nobody, -1)
+        s.start()
+        s.wait_for_port()
+        with open(s.path("run/pid")) as f:
+            self.assertEqual(int(f.read()), s.pid)
+        self.assertEqual(os.stat(s.path("run/pid")).st_uid, nobody)
 
     def test_daemon(self):
         s = Server(["-d", "-P", "{DIR}/pid"], wait=False)

@@ -212,6 +212,31 @@ START_TEST(watcher_sees_its_kinds)
 }
 END_TEST
 
+START_TEST(watcher_sees_numbers_made)
+{
+	struct talk *t = talk_new(NULL);
+	struct other *o = other_new();
+	const char *line;
+
+	say(t, o, "watch mutations\r\n");
+	talk_expect(t, "incr n 1\r\nma n\r\nma n N0 J99\r\nma n N0\r\n"
+		       "incr n 1\r\n",
+	    "NOT_FOUND\r\nNF\r\nHD\r\nHD\r\n101\r\n");
+	line = say(t, o, "");
+	ck_assert_uint_eq(count(line, "\n"), 1);
+	ck_assert_ptr_nonnull(strstr(line, "key=n status=stored cmd=add ttl=0 "
+	    "clsid="));
+	ck_assert_ptr_nonnull(strstr(line, " size=2\n"));
+	/* What could not be stored has no size, and was of no class. */
+	ask(t, "set k 0 30 2000000\r\n");
+	line = say(t, o, "");
+	ck_assert_ptr_nonnull(strstr(line, "key=k status=too_large cmd=set "
+	    "ttl=0 clsid=0 cfd=-1 size=0\n"));
+	other_free(t, o);
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(watcher_sees_lookups)
 {
 	struct talk *t = talk_new(NULL);
@@ -376,6 +401,7 @@ watch_suite(void)
 	tcase_add_test(tc, dumps_of_odd_keys);
 	tcase_add_test(tc, dump_that_nobody_reads_to_the_end);
 	tcase_add_test(tc, watcher_sees_its_kinds);
+	tcase_add_test(tc, watcher_sees_numbers_made);
 	tcase_add_test(tc, watcher_sees_lookups);
 	tcase_add_test(tc, watcher_sees_evictions);
 	tcase_add_test(tc, slow_watcher_is_told_what_it_missed);

@@ -528,6 +528,8 @@ START_TEST(deletes)
 	ck_assert_uint_eq(SUM(delete_hits), 2);
 	ck_assert_uint_eq(ONE(delete_misses), 4);
 	set("k", "v");
+	ck_assert_int_eq(drop("k", (struct cache_drop){ .compare = true,
+	    .quiet_exists = true }), CACHE_EXISTS);
 	drop("k", (struct cache_drop){ .quiet = true });
 	drop("k", (struct cache_drop){ .quiet = true });
 	ck_assert_uint_eq(SUM(delete_hits), 2);
