@@ -48,7 +48,7 @@ struct engine {
 };
 
 struct thread {
-	pthread_t id;
+	_Alignas(64) pthread_t id;
 	struct server *server;
 	struct host *host;
 	struct session session;

@@ -435,9 +435,13 @@ store(struct host *h, const struct request *req, const struct cache_key *key,
 	return status;
 }
 
-void
-command_write(struct host *h, enum proto_name proto,
-    const struct request *req, const struct cache_key *key)
+/* How many stores ahead what another core has written is sent for: the time of
+ * one is not enough, and in that of four it may be gone again. */
+enum { SOON = 2 };
+
+static inline void
+write_one(struct host *h, enum proto_name proto, const struct request *req,
+    const struct cache_key *key)
 {
 	static const char stored[] = "STORED\r\n", done[] = "HD\r\n";
 	struct cache_put put = {
@@ -466,6 +470,22 @@ command_write(struct host *h, enum proto_name proto,
 	res.nvalue = req->nvalue;
 	res.cas = status == CACHE_STORED ? view.cas : 0;
 	output_to(h->out, proto_compose(proto, out, req, &res));
+}
+
+unsigned
+command_writes(struct host *h, enum proto_name proto,
+    const struct request *reqs, const struct cache_key *keys, unsigned n)
+{
+	unsigned writes = 1;
+
+	while (writes < n && command_is_write(&reqs[writes]))
+		writes++;
+	for (unsigned i = 0; i < writes; i++) {
+		if (i + SOON < writes)
+			cache_store_soon(h->cache, &keys[i + SOON]);
+		write_one(h, proto, &reqs[i], &keys[i]);
+	}
+	return writes;
 }
 
 void

@@ -101,18 +101,19 @@ bool command_read(struct host *, enum proto_name, const struct request *,
 unsigned command_reads(struct host *, enum proto_name, const struct request *,
     const struct cache_key *, unsigned n);
 
-/* A set, of ms one that says nothing but when it expires, what its client flags
- * are, and that nobody need hear of it. */
+/* A set whose value is there, of ms one that says nothing but when it expires,
+ * what its client flags are, and that nobody need hear of it. */
 static inline bool
 command_is_write(const struct request *req)
 {
-	return req->op == OP_SET || (req->op == OP_MS && (req->meta.has &
-	    ~(META_BIT('T') | META_BIT('F') | META_BIT('q'))) == 0);
+	return (req->op == OP_SET || (req->op == OP_MS && (req->meta.has &
+	    ~(META_BIT('T') | META_BIT('F') | META_BIT('q'))) == 0)) &&
+	    req->problem == STATUS_FOUND;
 }
 
-/* The short way of command_is_write() whose value is there; likewise. */
-void command_write(struct host *, enum proto_name, const struct request *,
-    const struct cache_key *);
+/* The short way of those, of which the first of n is one; likewise. */
+unsigned command_writes(struct host *, enum proto_name, const struct request *,
+    const struct cache_key *, unsigned n);
 
 /*
  * Gets an item for a request's large value that is still arriving: STORED, or

@@ -516,10 +516,7 @@ static inline void
 run_one(struct session *s, struct host *h, struct request *req,
     const struct cache_key *key, bool unobserved)
 {
-	if (unobserved && command_is_write(req) &&
-	    req->problem == STATUS_FOUND)
-		command_write(h, s->parser.proto, req, key);
-	else if (unobserved && command_is_read(req->op) &&
+	if (unobserved && command_is_read(req->op) &&
 	    command_read(h, s->parser.proto, req, key, &s->lead))
 		;
 	else if (takes_value(req->op) && req->problem != STATUS_FOUND)
@@ -527,6 +524,17 @@ run_one(struct session *s, struct host *h, struct request *req,
 	else
 		run_checked(s, h, req, key);
 	s->fresh = false;
+}
+
+/* Those of the first kind, if that has a short way.  Returns how many. */
+static inline unsigned
+run_alike(struct host *h, enum proto_name proto, const struct request *reqs,
+    const struct cache_key *keys, unsigned n)
+{
+	if (command_is_read(reqs->op))
+		return command_reads(h, proto, reqs, keys, n);
+	return command_is_write(reqs) ?
+	    command_writes(h, proto, reqs, keys, n) : 0;
 }
 
 static void
@@ -540,9 +548,9 @@ run_batch(struct session *s, struct host *h, unsigned n)
 	for (unsigned i = 0; i < n && !s->closing; i++) {
 		struct request *req = &h->batch[i];
 
-		if (unobserved && command_is_read(req->op)) {
-			unsigned served = command_reads(h, s->parser.proto,
-			    req, &h->keys[i], n - i);
+		if (unobserved) {
+			unsigned served = run_alike(h, s->parser.proto, req,
+			    &h->keys[i], n - i);
 
 			if (served > 0) {
 				s->fresh = false;

@@ -273,6 +273,10 @@ struct cache_key cache_key(const struct cache *, const char *bytes,
  */
 void cache_look_ahead(const struct cache *, struct cache_key *, unsigned n);
 
+/* A hint, too: the key, which was looked at ahead, is stored soon.  What
+ * another core has written of its shard comes meanwhile. */
+void cache_store_soon(const struct cache *, const struct cache_key *);
+
 /* ------------------------------------------------------------ operations */
 
 /* FOUND or NOT_FOUND (NO_MEMORY when a vivify fails); view is set on FOUND. */

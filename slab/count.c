@@ -87,7 +87,6 @@ cache_stats(struct cache *c, uint32_t now, struct cache_stats *to)
 
 		lock_acquire(&s->lock);
 		to->items += s->items;
-		to->bytes += s->bytes;
 		to->total_items += s->linked;
 		to->index_bytes += index_bytes(&s->index);
 		buckets += index_buckets(&s->index);
@@ -100,6 +99,7 @@ cache_stats(struct cache *c, uint32_t now, struct cache_stats *to)
 		to->sum.pages += atomic_load_explicit(
 		    &c->slab.classes[k].pages, memory_order_relaxed);
 	}
+	to->bytes = to->sum.mem_requested;
 	to->limit = atomic_load_explicit(&a->limit, memory_order_relaxed);
 	to->pages_free = arena_room(a);
 	to->pages_total = to->sum.pages;

@@ -339,7 +339,6 @@ static inline void
 place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
     const struct draft *d, uint32_t now)
 {
-	struct lru *l = &s->lru[class_id];
 	uint32_t nvalue = d->nhead + d->ntail;
 	uint64_t grown = (uint64_t)nvalue - it->nvalue;
 	unsigned bits = place_bits(d);
@@ -354,9 +353,10 @@ place_rewrite(struct shard *s, struct item *it, handle h, unsigned class_id,
 	atomic_store_explicit(&it->deadline, d->deadline, memory_order_relaxed);
 	place_fill(it, d);
 	shard_close(s, it);
-	s->bytes += grown;
-	l->bytes += grown;
 	s->linked++;
+	/* Else that line is left alone. */
+	if (grown != 0)
+		s->lru[class_id].bytes += grown;
 	if (lru_rewrite(s->policy, it, now))
 		shard_requeue(s, h, class_id, now);
 }

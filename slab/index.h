@@ -94,11 +94,11 @@ struct index {
 	/* fixed, but for mask and count, which the shard's lock guards and
 	 * anyone may peek at; what a look-up reads stands together */
 	struct index_bucket *lines; /* the space's */
+	_Atomic uint32_t mask;	/* count <= mask + 1 <= 2 * count */
+	_Atomic uint32_t count; /* buckets; count - (mask + 1) / 2 divides */
 	struct index_cell *cells;
 	uint32_t shard;
 	uint32_t shard_bits;
-	_Atomic uint32_t mask;	/* count <= mask + 1 <= 2 * count */
-	_Atomic uint32_t count; /* buckets; count - (mask + 1) / 2 divides */
 	struct index_space *space;
 	index_hash_fn *hash_of;
 	const void *arg;
@@ -209,15 +209,21 @@ index_line(const struct index *ix, uint32_t b)
 	return b << ix->shard_bits | ix->shard;
 }
 
-/* However mask and count are torn for one who holds no lock, it is a line of
- * a bucket that exists. */
+/* However mask and count are torn for one who holds no lock, it is a bucket
+ * that exists. */
 static inline uint32_t
-index_home(const struct index *ix, uint64_t hash)
+index_bucket_of(const struct index *ix, uint64_t hash)
 {
 	uint32_t mask = atomic_load_explicit(&ix->mask, memory_order_relaxed);
 	uint32_t b = hash_bucket(hash) & mask;
 
-	return index_line(ix, b < index_buckets(ix) ? b : b & mask >> 1);
+	return b < index_buckets(ix) ? b : b & mask >> 1;
+}
+
+static inline uint32_t
+index_home(const struct index *ix, uint64_t hash)
+{
+	return index_line(ix, index_bucket_of(ix, hash));
 }
 
 static inline struct index_probe
@@ -275,6 +281,14 @@ static inline const struct index_bucket *
 index_bucket(const struct index *ix, uint64_t hash)
 {
 	return &ix->lines[index_home(ix, hash)];
+}
+
+/* The same for who looks for many: what all shards share is in registers. */
+static inline const struct index_bucket *
+index_bucket_in(const struct index_bucket *lines, unsigned shard_bits,
+    const struct index *ix, uint32_t shard, uint64_t hash)
+{
+	return &lines[index_bucket_of(ix, hash) << shard_bits | shard];
 }
 
 /* Races by intent. */

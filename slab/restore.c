@@ -296,7 +296,7 @@ link_all(struct work *w)
 			link_queue(w, k, q);
 	for (unsigned i = 0; i < w->c->nshards; i++) {
 		w->got->items += w->c->shards[i].items;
-		w->got->bytes += w->c->shards[i].bytes;
+		w->got->bytes += shard_bytes(&w->c->shards[i]);
 	}
 }
 

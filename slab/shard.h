@@ -17,6 +17,8 @@
 #ifndef SLAB_SHARD_H
 #define SLAB_SHARD_H
 
+#include <stddef.h>
+
 #include "slab/evicted.h"
 #include "slab/ghost.h"
 #include "slab/hash.h"
@@ -25,27 +27,35 @@
 #include "slab/lru.h"
 #include "slab/slab.h"
 
+/*
+ * What another core has written costs more than all else that a small store
+ * does.  So what every look-up reads stands in a first line, which hardly ever
+ * changes, and what a store over an item of the same size writes in one other.
+ */
 struct shard {
-	struct lock lock; /* guards from here ... */
-	uint32_t alive;	  /* item_first() of the living, but nkey and bits */
-	struct index index;
-	uint64_t cas; /* the last number given; its own modulo shards */
-	uint64_t items, bytes;
-	uint64_t linked; /* ever, since the last reset */
+	/* fixed after shard_init(), but for the next two */
+	uint32_t alive; /* item_first() of the living, but nkey and bits */
 	unsigned epoch;
+	struct slab *slab;
+	const struct lru_policy *policy;
+	uint32_t shards; /* of the cache */
+	uint8_t id;
+	bool no_cas;
+	struct index index;
+	/* 128: lines are fetched in pairs */
+	_Alignas(128) struct lock lock; /* guards all that changes */
+	uint64_t cas;	 /* the last number given; its own modulo shards */
+	uint64_t linked; /* ever, since the last reset */
+	uint64_t items;
+	uint64_t seed; /* fixed, too */
 	uint32_t pulls; /* evictions made by callers in need */
 	uint32_t epoch_items[ITEM_EPOCHS];
 	struct lru lru[CACHE_CLASSES];
 	struct ghosts ghosts;	 /* of what was evicted */
 	struct evicted *evicted; /* NULL: nobody wants to know */
-	/* ... to here; fixed after shard_init(): */
-	struct slab *slab;
-	const struct lru_policy *policy;
-	uint64_t seed;
-	uint32_t shards; /* of the cache */
-	uint8_t id;
-	bool no_cas;
-} __attribute__((aligned(64)));
+};
+_Static_assert(offsetof(struct shard, index) +
+    offsetof(struct index, space) <= 64, "one line");
 
 /* Where an item stands. */
 struct shard_place {
@@ -291,6 +301,9 @@ void shard_move(struct shard *, struct shard_place *, handle to);
  * taking so many of them away, which *most counts down, has not changed that;
  * call it again. */
 bool shard_flush(struct shard *, unsigned *most);
+
+/* Of all items. */
+uint64_t shard_bytes(const struct shard *);
 
 /* Aborts unless index, queues, counts and items agree. */
 void shard_check(struct shard *);

@@ -178,6 +178,12 @@ tell_sample(struct cache *c, const struct cache_key *k,
 		.class_id = (uint8_t)class_id }, now);
 }
 
+void
+cache_store_soon(const struct cache *c, const struct cache_key *k)
+{
+	lock_foresee(&door_shard(c, k->hash)->lock);
+}
+
 /*
  * The short way of most stores: over an item whose chunk has the right size.
  * All others go the other way, from the beginning.
