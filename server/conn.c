@@ -705,6 +705,7 @@ conns_missed(struct conns *all)
 void
 conns_tick(struct conns *all)
 {
+	all->host->handshakes = 0;
 	all->host->caller.now = clock_now(&all->host->server->clock,
 	    uv_now(all->poller->loop));
 }

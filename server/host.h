@@ -46,6 +46,8 @@ struct host {
 	uint32_t turn; /* requests after which others have their turn; 0 = all
 			  that came */
 	uint32_t batch_most; /* HOST_BATCH, if a turn has as many */
+	unsigned handshakes; /* steps of them since the thread last looked who
+				is there; see tls.h */
 	/* Any thread: have the idle streams of this host's sessions stepped
 	 * soon.  NULL where nobody listens. */
 	void (*wake)(struct host *);

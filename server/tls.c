@@ -397,13 +397,27 @@ goes_on(const struct tls_conn *c, int r)
 	    SSL_get_error(c->ssl, r) == SSL_ERROR_WANT_READ;
 }
 
+/* The socket will be told of again, behind those who are there now. */
+static bool
+must_wait(struct tls_conn *c)
+{
+	if (c->open || c->broken)
+		return false;
+	return c->host->handshakes++ >= TLS_HANDSHAKES;
+}
+
 ssize_t
 tls_receive(struct tls_conn *c, void *to, size_t n)
 {
+	ssize_t first, verdict;
 	size_t have = 0;
-	ssize_t first = ready(c), verdict;
 	int r = 0;
 
+	if (must_wait(c)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	first = ready(c);
 	if (first <= 0)
 		return first;
 	for (int i = 0; i < RECORDS && have < n; i++) {

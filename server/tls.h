@@ -11,6 +11,10 @@
  * connection is made when the client has sent its first byte, so that one that
  * never does costs nothing.
  *
+ * A step of a handshake may take a millisecond.  Those who make them shall not
+ * let the others wait for all of theirs: in one round of a worker there are
+ * few, and the next ones are left for the next round (EAGAIN).
+ *
  * Who wants to be told when to go on asks tls_awaits(): bytes that were read
  * from the socket and decrypted, of which epoll knows nothing, a handshake
  * that has to write before it can be read on, and the like.
@@ -44,7 +48,10 @@ struct host;
 struct ssl_st;
 struct tls;
 
-enum { TLS_WHY_MAX = 512 };
+enum {
+	TLS_WHY_MAX = 512,
+	TLS_HANDSHAKES = 8, /* steps of them, then others have their turn */
+};
 
 /* NULL: why, TLS_WHY_MAX bytes, has a sentence. */
 struct tls *tls_new(const struct config *, char *why);

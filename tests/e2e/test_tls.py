@@ -5,6 +5,7 @@ Python's ssl module, either on a socket or, where each byte of a handshake
 counts, on memory; then pymemcache and openssl s_client.
 """
 import os
+import pathlib
 import pwd
 import re
 import resource
@@ -647,6 +648,36 @@ class Handshake(Case):
 
 
 class Storm(Solo):
+    @slabd_only("its handshakes are one thread's")
+    def test_handshakes_let_others_in_between(self):
+        """All come at once, and before the one who only asks: he is answered
+        after a few of them."""
+        clear = harness.free_port()
+        s = self.start(["-l", "notls:127.0.0.1:%d" % clear, "-t", "1"] +
+                       options())
+        asks = s.plain(clear)
+        self.addCleanup(asks.close)
+        self.assertEqual(asks.ask(b"mn\r\n"), b"MN\r\n")
+        many = [s.plain() for _ in range(200)]
+        for c in many:
+            self.addCleanup(c.close)
+        count = "curr_connections"
+        until(lambda: int(s.stats()[count]) > 200, "all are there")
+        s.signal(signal.SIGSTOP)
+        until(lambda: all(
+            "State:\tT" in p.read_text() for p in pathlib.Path(
+                "/proc/%d/task" % s.pid).glob("*/status")), "it is stopped")
+        for c in many:
+            c.send(b"version\r\n")      # as good as one of a handshake
+        asks.send(b"stats\r\n")
+        s.signal(signal.SIGCONT)
+        reply = asks.until(b"END\r\n")
+        errors = int(reply.split(b"ssl_handshake_errors ")[1].split()[0])
+        self.assertLess(errors, 100)
+        for c in many:
+            c.rest()
+        self.assertEqual(int(s.stats()["ssl_handshake_errors"]), 200)
+
     @slabd_only("the text comes in clear, but only to one that asks so")
     def test_limit(self):
         s = self.start(options() + ["-c", "5"])

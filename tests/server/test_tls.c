@@ -149,6 +149,12 @@ shake(struct pair *p)
 
 	for (int i = 0; i < STEPS && !p->conn.open; i++) {
 		(void)SSL_do_handshake(p->client);
+		/* Not in this round any more. */
+		host->handshakes = TLS_HANDSHAKES;
+		ck_assert_int_eq(tls_receive(&p->conn, &byte, 1), -1);
+		ck_assert_int_eq(errno, EAGAIN);
+		ck_assert_int_eq(tls_awaits(&p->conn, false), POLLER_READ);
+		host->handshakes = 0;
 		ck_assert_int_eq(tls_receive(&p->conn, &byte, 1), -1);
 		ck_assert_int_eq(errno, EAGAIN);
 	}
