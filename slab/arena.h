@@ -6,8 +6,12 @@
  *
  * A page is 64 KiB and belongs to one size class at a time.  Small pages let
  * memory follow the load: with memcached's 1 MiB a class cannot own less than
- * a sixty-fourth of a 64 MB cache.  Page 0 is never handed out nor touched, so
- * handle 0 can mean nothing.
+ * a sixty-fourth of a 64 MB cache.  Measured on six traces, misses by
+ * memcached's: 0.810 with pages of 32 KiB, 0.808 with 64, 0.810, 0.819, 0.836
+ * and 0.891 with 128 to 1024; items held differ by a hundredth at most
+ * (bench/README.md).  And a page must be emptied within a set.
+ *
+ * Page 0 is never handed out nor touched, so handle 0 can mean nothing.
  *
  * Space is reserved without being committed; memory is touched only as pages
  * are taken, or a little ahead of that, in huge pages beyond the first 2 MB

@@ -30,7 +30,10 @@ enum {
 /*
  * A step of about a tenth, from 4096 on what divides a page; a key of 16 and
  * values of 10, 50, 100, 200 or 1000 bytes, by which the memory of a cache is
- * commonly judged, fit closely.
+ * commonly judged, fit closely.  Finer steps would need more than there are
+ * ids.  Measured on six traces, misses by memcached's: 0.808; with a factor of
+ * 1.05, 1.08, 1.15 and 1.25 instead 0.815, 0.812, 0.811 and 0.820, and 254 k
+ * items of 1000 bytes become 254, 242, 229 and 225 k (bench/README.md).
  */
 static const uint32_t SIZES[] = { 48, 52, 60, 68, 76, 84, 92, 100, 108, 116,
 	124, 136, 148, 160, 172, 188, 204, 224, 248, 272, 296, 320, 348, 380,
