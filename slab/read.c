@@ -95,16 +95,17 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 	unsigned nfurther = 0, lines = n > 1 ? 0 : 1;
 	const struct shard *shards = c->shards;
 	const struct index_bucket *lines_at = c->space->lines;
-	uint64_t seed = c->seed, mask = c->nshards - 1;
-	unsigned shard_bits = c->space->shard_bits;
+	uint64_t seed = c->seed;
+	unsigned mask = c->nshards - 1, shard_bits = c->space->shard_bits;
 
 	assert(n <= CACHE_AHEAD);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t hash = hash_key(keys[i].bytes, keys[i].nbytes, seed);
+		unsigned shard = hash & mask;
 
 		keys[i].hash = hash;
 		buckets[i] = index_bucket_in(lines_at, shard_bits,
-		    &shards[hash & mask].index, (uint32_t)(hash & mask), hash);
+		    &shards[shard].index, shard, hash);
 		__builtin_prefetch(buckets[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
