@@ -31,8 +31,7 @@ enum {
 	KEY_LEAST = 10,
 	VALUE_MOST = 1 << 20,
 	DECILES = 10,
-	DEAD_MS = 337,	/* between two looks at the dead ... */
-	DEAD_MANY_MS = 2, /* ... and while they are many */
+	DEAD_MS = 337,	/* between two looks at the dead */
 };
 
 struct record {
@@ -121,32 +120,6 @@ get(struct run *r, const struct cache_key *k)
 	return cache_get(r->cache, &r->caller, k, &want, &view) == CACHE_FOUND;
 }
 
-static void
-request(struct run *r, const struct cache_key *k, const struct record *rec,
-    uint32_t deadline, unsigned decile)
-{
-	bool hit;
-
-	if (rec->op == 'd') {
-		cache_delete(r->cache, &r->caller, k, &(struct cache_drop){ 0 },
-		    NULL);
-		return;
-	}
-	if (rec->op == 'g') {
-		hit = get(r, k);
-		r->gets++;
-		r->get_bytes += rec->nvalue;
-		r->of_decile[decile]++;
-		if (hit) {
-			r->hits++;
-			r->hit_bytes += rec->nvalue;
-			r->hits_of_decile[decile]++;
-			return;
-		}
-	}
-	store(r, k, rec->nvalue, deadline);
-}
-
 static double
 processor_time(void)
 {
@@ -208,10 +181,36 @@ count_dead(struct run *r, double ms)
 	if (r->dead_share > r->dead_most)
 		r->dead_most = r->dead_share;
 	r->dead_evicted = s.sum.evicted;
-	r->dead_ms = ms +
-	    (r->dead_share > DEAD_MANY ? DEAD_MANY_MS : DEAD_MS);
+	r->dead_ms = ms + DEAD_MS;
 	if (r->dead_ms > next)
 		r->dead_ms = next;
+}
+
+static void
+request(struct run *r, const struct cache_key *k, const struct record *rec,
+    uint32_t deadline, unsigned decile)
+{
+	bool hit;
+
+	if (rec->op == 'd') {
+		cache_delete(r->cache, &r->caller, k, &(struct cache_drop){ 0 },
+		    NULL);
+		return;
+	}
+	if (rec->op == 'g') {
+		hit = get(r, k);
+		r->gets++;
+		r->get_bytes += rec->nvalue;
+		r->of_decile[decile]++;
+		if (hit) {
+			r->hits++;
+			r->hit_bytes += rec->nvalue;
+			r->hits_of_decile[decile]++;
+			return;
+		}
+	}
+	store(r, k, rec->nvalue, deadline);
+	watch_dead(r);
 }
 
 static bool
@@ -292,7 +291,6 @@ replay(struct run *r, const struct options *o)
 
 			request(r, &k, rec, deadline,
 			    (unsigned)(i * DECILES / n));
-			watch_dead(r);
 		}
 	}
 	free(all);

@@ -217,6 +217,9 @@ begin(struct cache *c, uint32_t now)
 	    !atomic_compare_exchange_strong(&c->help.second, &second, now))
 		return;
 	before = sweep_foreseen(c, now);
+	/* That it saw none says nothing of the pages where it was not. */
+	if (before.dying * SHARE <= before.items)
+		before = (struct sweep_seen){ 0 };
 	while (before.items > FORESEEN) {
 		before.items /= 2;
 		before.dying /= 2;
