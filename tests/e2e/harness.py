@@ -20,6 +20,7 @@ check failed.  Nothing sleeps: what takes time is waited for, with a bound.
 """
 import os
 import pathlib
+import random
 import re
 import select
 import shutil
@@ -74,9 +75,19 @@ def until(claim, what, bound=BOUND):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """None of those that the kernel gives to clients: a server that ends and
+    begins again finds it free still."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first = int(f.read().split()[0])
+    for _ in range(100):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(10000, first)
+                        if first > 20000 else 0))
+                return s.getsockname()[1]
+            except OSError:
+                pass
+    raise AssertionError("no free port")
 
 
 class Conn:

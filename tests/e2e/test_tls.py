@@ -435,7 +435,8 @@ class Inside(Case):
             from pymemcache.client.base import Client
         except ImportError:
             self.skipTest("no pymemcache")
-        c = Client(("localhost", self.server.port), tls_context=context(),
+        # localhost may be ::1 first
+        c = Client(("127.0.0.1", self.server.port), tls_context=context(),
                    timeout=harness.BOUND)
         self.assertTrue(c.set("py", b"v" * 100000, noreply=False))
         self.assertEqual(c.get("py"), b"v" * 100000)
