@@ -153,7 +153,8 @@ struct cache_want {
 	void *dst;     /* the value is copied here if it fits in room */
 	/* Eight bytes of wishes; a plain get has none of them. */
 	bool no_value;	/* neither copy nor pin */
-	bool no_bump;	/* leave activity, access time and counters alone */
+	bool no_bump;	/* leave activity, access time and, without marks,
+			   counters alone */
 	bool touch;	/* set the deadline; counts as touch; with no_value,
 			   as touch only */
 	bool gat;	/* with touch: count as touch only, not as get */

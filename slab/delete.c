@@ -58,6 +58,9 @@ count_delete(const struct cache_caller *w, const struct cache_drop *drop,
 {
 	if (drop->quiet || (drop->quiet_exists && status == CACHE_EXISTS))
 		return;
+	/* What stays, stale or empty, was not deleted. */
+	if (status == CACHE_DELETED && (drop->stale || drop->drop_value))
+		return;
 	if (status == CACHE_DELETED)
 		COUNT_CLASS(w, class_id, delete_hits);
 	else

@@ -49,11 +49,19 @@ counts_as_get(const struct cache_want *want)
 	return !want->touch || !(want->gat || want->no_value);
 }
 
+/* Who looks on, as the server does for watchers, is not counted; a client that
+ * only leaves no trace in the item is. */
+static inline bool
+is_counted(const struct cache_want *want)
+{
+	return !want->no_bump || want->marks;
+}
+
 static void
 count_hit(const struct cache_caller *w, const struct cache_want *want,
     const struct cache_view *v)
 {
-	if (want->no_bump)
+	if (!is_counted(want))
 		return;
 	if (want->touch) {
 		COUNT(w, cmd_touch);
@@ -64,22 +72,30 @@ count_hit(const struct cache_caller *w, const struct cache_want *want,
 }
 
 static void
-count_miss(const struct cache_caller *w, const struct cache_want *want,
+count_death(const struct cache_caller *w, const struct cache_want *want,
     enum cache_death death)
 {
-	if (want->no_bump)
+	if (!is_counted(want))
 		return;
-	if (want->touch) {
-		COUNT(w, cmd_touch);
-		COUNT(w, touch_misses);
-	}
-	if (!counts_as_get(want))
-		return;
-	COUNT(w, get_misses);
 	if (death == CACHE_EXPIRED)
 		COUNT(w, get_expired);
 	else if (death == CACHE_FLUSHED)
 		COUNT(w, get_flushed);
+}
+
+static void
+count_miss(const struct cache_caller *w, const struct cache_want *want)
+{
+	if (!is_counted(want))
+		return;
+	/* A meta reader's is a get's: there was nothing to be touched. */
+	if (want->touch && !want->marks) {
+		COUNT(w, cmd_touch);
+		COUNT(w, touch_misses);
+	}
+	if (!want->marks && !counts_as_get(want))
+		return;
+	COUNT(w, get_misses);
 }
 
 static enum cache_status
@@ -145,7 +161,11 @@ miss(struct cache *c, struct shard *s, const struct cache_caller *w,
 		COUNT(w, store_no_memory);
 	if (status == CACHE_NOT_FOUND)
 		v->death = death;
-	count_miss(w, want, death);
+	count_death(w, want, death);
+	if (status == CACHE_FOUND)
+		count_hit(w, want, v);
+	else
+		count_miss(w, want);
 	if (door_samples(c, k)) {
 		if (!want->no_bump && counts_as_get(want))
 			pressure_miss(&c->pressure, k->hash, w->now);
