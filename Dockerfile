@@ -17,6 +17,8 @@ COPY --from=build /out/usr/local /usr/local
 USER slabd
 EXPOSE 11211
 STOPSIGNAL SIGTERM
+# It does not know what `docker run` gives the server: with -Z there, or another
+# port, --health-cmd 'slabd --healthcheck -Z' is needed, too.
 HEALTHCHECK --interval=10s --timeout=5s CMD ["slabd", "--healthcheck"]
 # A container's network is its own: all of it, but only what is published is
 # reached from outside.
