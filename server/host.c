@@ -22,6 +22,7 @@ host_new(struct server *srv)
 	h->caller.tally = &h->tally;
 	for (unsigned i = 0; i < PLAIN_FORMS; i++)
 		plain_forget(&h->lines[i]);
+	h->handshakes = 0;
 	h->wake = NULL;
 	h->waker = NULL;
 	h->counters = (struct counters){ 0 };

@@ -385,12 +385,16 @@ cache_read(struct cache *c, const struct cache_caller *w,
 	return CACHE_READ_HIT;
 }
 
-/*
- * Under the lock.  noipa, so that *r has to be in memory: gcc would make
- * variables of its fields, find no registers for them, and load each into one
- * before it uses it.
- */
-static __attribute__((noipa)) enum cache_read
+/* *r has to be in memory: gcc would make variables of its fields, find no
+ * registers for them, and load each into one before it uses it. */
+#if __has_attribute(noipa)
+#define IN_MEMORY __attribute__((noipa))
+#else
+#define IN_MEMORY __attribute__((noinline))
+#endif
+
+/* Under the lock. */
+static IN_MEMORY enum cache_read
 run_search(const struct run *r, struct shard *s, const struct cache_key *k,
     void *dst, struct cache_value *v)
 {
