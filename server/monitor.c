@@ -131,7 +131,7 @@ parse(const char *where, struct address *a, const char **why)
 	*why = "there is no TLS here";
 	if (a->tls == ADDRESS_TLS_BASIC || a->tls == ADDRESS_TLS_MUTUAL)
 		return false;
-	*why = "needs a port, as in 127.0.0.1:9150";
+	*why = "needs a port of 1 to 65535, as in 127.0.0.1:9150";
 	return a->port > 0 && a->port < CONFIG_PORT_ANY;
 }
 
