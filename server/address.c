@@ -159,7 +159,8 @@ address_parse(const char *text, size_t n, struct address *a, const char **why)
 		return false;
 	}
 	if (port != NULL && !parse_port(port, &a->port)) {
-		*why = "the port must be 1 to 65535; -l takes -1, any free one, too";
+		*why = "the port must be 1 to 65535; -l takes -1, too: "
+		       "any free one";
 		return false;
 	}
 	if (strcmp(host, "*") != 0)
