@@ -268,6 +268,8 @@ conn_close(struct conn *c, const char *reason)
 		output_free(&c->blocked, h->cache);
 	if (c->secure)
 		tls_end(c->tls);
+	if (c->polled_for != POLLER_NOTHING)
+		poller_remove(c->all->poller, c->fd);
 	close(c->fd);
 	forget(c);
 	c->next = c->all->buried;

@@ -8,8 +8,8 @@
  *
  * libuv is left what it is good for.  Sockets go past it, because of each it
  * wants an ioctl, two epoll_ctl to test the descriptor and one to forget it,
- * and of each event two hundred instructions: here a connection costs one
- * epoll_ctl in its life, an event a call, and close() forgets by itself.
+ * and of each event two hundred instructions: here a connection costs two
+ * epoll_ctl in its life, and an event a call.
  *
  * Level triggered: what was not read is told again.  on_ready() may close its
  * own socket and any other, but must not free what is polled before the next
@@ -56,7 +56,8 @@ void poller_fini(struct poller *);
 
 bool poller_add(struct poller *, int fd, struct polled *, int what);
 bool poller_change(struct poller *, int fd, struct polled *, int what);
-/* Not needed before close(). */
+/* Before close(), too: that alone forgets nothing while another thread is in a
+ * system call with the socket, as whoever asks for stats conns is. */
 void poller_remove(struct poller *, int fd);
 
 /* Sleeps until there is something, and sets the loop's time. */

@@ -194,6 +194,19 @@ class Descriptors(Faults):
             self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
         self.assertEqual(self.said(s), [])
 
+    def test_a_socket_that_outlives_its_connection(self):
+        """Who asks for stats conns keeps the sockets of other threads for a
+        moment; the kernel tells of them until the last one lets go."""
+        s = troubled(self, ["-t", "1"], env={"MALLOC_PERTURB_": "165"})
+        s.trouble.holding = 1
+        for i in range(5):
+            c = self.connect(s)
+            self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
+            c.reset()
+            until(lambda: s.trouble.held > i, "it is closed")
+        s.trouble.holding = 0
+        self.works(s)
+
     def test_the_limit_of_the_process(self):
         """The real one, with clients that come and go at it."""
         s = self.start(["-t", "2", "-c", "200"])

@@ -17,7 +17,7 @@ import harness
 
 SOURCE = pathlib.Path(__file__).with_name("trouble.c")
 FIELDS = ("countdown", "repeat", "failed", "counted", "accepting", "accepts",
-          "bytes", "seconds", "syncing")
+          "bytes", "seconds", "syncing", "holding", "held")
 
 _library = None
 
