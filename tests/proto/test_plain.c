@@ -375,6 +375,7 @@ plain_suite(void)
 	Suite *s = suite_create("plain");
 	TCase *t = tcase_create("plain");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, as_the_long_way, 0, ROWS(talks));
 	tcase_add_loop_test(t, whatever_is_short, 0, ROWS(beginnings));
 	tcase_add_loop_test(t, whatever_is_random, 0, 10);
