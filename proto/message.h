@@ -181,6 +181,7 @@ struct meta {
 	uint32_t F;
 	uint64_t C, E, D, J;
 	char mode; /* M's letter as sent, 0 without */
+	bool touched; /* R stands behind T, and looks at what T has set */
 	struct meta_flag flags[PROTO_WORDS_MAX];
 };
 #define META_BIT(letter) (UINT64_C(1) << ((letter) - 'A'))

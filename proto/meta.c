@@ -155,8 +155,9 @@ read_tokens(struct request *req)
 {
 	struct meta *m = &req->meta;
 	enum status problem = STATUS_OK, one;
-	bool vivifies = false;
+	bool vivifies = false, touches = false;
 
+	m->touched = false;
 	for (unsigned i = 0; i < m->nflags; i++) {
 		char letter = m->flags[i].letter;
 
@@ -165,6 +166,9 @@ read_tokens(struct request *req)
 		one = read_token(req, &m->flags[i]);
 		if (one != STATUS_OK)
 			problem = one;
+		if (letter == 'R')
+			m->touched = touches;
+		touches |= letter == 'T';
 		/* What N creates is given the time of a later T. */
 		vivifies |= letter == 'N';
 		if (letter == 'T' && vivifies && req->op != OP_MS)

@@ -576,8 +576,10 @@ cmd_meta_get(struct call *c, struct result *res)
 		want.touch_deadline = deadline_of(c, m->T);
 	if (want.vivify)
 		want.vivify_deadline = deadline_of(c, m->N);
-	if (want.recache)
+	if (want.recache) {
 		want.recache_ttl = m->R > 0 ? (uint32_t)m->R : 0;
+		want.recache_touched = m->touched;
+	}
 	status = cache_get(c->host->cache, &c->host->caller, c->key, &want,
 	    &view);
 	res->status = status_of(status);
@@ -662,7 +664,8 @@ cmd_meta_arithmetic(struct call *c, struct result *res)
 	const struct meta *m = &c->req->meta;
 	struct cache_delta delta = {
 		.decrement = m->mode == 'D' || m->mode == '-',
-		.compare = has_flag(c->req, 'C'),
+		/* unlike others, ma takes 0 for no number */
+		.compare = has_flag(c->req, 'C') && m->C != 0,
 		.vivify = has_flag(c->req, 'N'),
 		.touch = has_flag(c->req, 'T'),
 		.set_cas = has_flag(c->req, 'E'),

@@ -165,6 +165,7 @@ struct cache_want {
 	uint32_t room; /* of dst; a large value that does not fit is pinned, a
 			  small one is not copied (view.copied) */
 	bool binary_key; /* remembered by a vivified item */
+	bool recache_touched; /* recache looks at touch_deadline, if touch */
 	uint32_t touch_deadline;
 	uint32_t vivify_deadline;
 	uint32_t recache_ttl;

@@ -115,6 +115,8 @@ apply_to(struct cache *c, struct shard *s, const struct cache_caller *w,
 {
 	struct item *it = place->it;
 
+	if (it->nvalue == 0)
+		return CACHE_NOT_NUMBER;
 	if (delta->compare && !door_cas_is(c, it, delta->compare_cas))
 		return CACHE_EXISTS;
 	if (item_is_large(it) ||

@@ -32,12 +32,16 @@ static void
 maybe_win(struct item *it, const struct cache_want *want, uint32_t now,
     struct cache_view *v)
 {
+	uint32_t deadline = want->touch && want->recache_touched ?
+	    want->touch_deadline : v->deadline;
+
 	if (v->win_sent)
 		return;
 	if (want->marks && v->stale)
 		v->won = true;
-	if (want->recache && v->deadline != 0 &&
-	    v->deadline - now < want->recache_ttl)
+	/* One that is set may be past. */
+	if (want->recache && deadline != 0 &&
+	    (deadline > now ? deadline - now : 0) < want->recache_ttl)
 		v->won = true;
 	if (v->won)
 		it->bits |= ITEM_WIN_SENT;

@@ -132,7 +132,6 @@ choose_flag(struct dialogue *d, struct order *o)
 		add_flag(o, letter, next(d));
 		break;
 	case 'C':
-		/* to ma, C0 is no number at all */
 		add_flag(o, letter, (int64_t)choose_cas(d, o->keys[0]));
 		f = order_flag(o, 'C');
 		o->compare = true;

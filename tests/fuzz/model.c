@@ -100,6 +100,18 @@ created_exptime(const struct order *o)
 	return t != NULL && t > n ? t->number : n->number;
 }
 
+/* Does R ask for more time than there is?  Behind T it looks at T's. */
+static bool
+is_short(const struct model *m, const struct order *o, int64_t deadline)
+{
+	const struct flag *r = flag(o, 'R'), *t = flag(o, 'T');
+
+	if (r != NULL && t != NULL && t < r)
+		deadline = deadline_of(m, t->number);
+	return r != NULL && deadline != 0 &&
+	    (deadline > m->now ? deadline - m->now : 0) < r->number;
+}
+
 /* The flag before which t shows the old time. */
 static char
 timer_of(const struct order *o)
@@ -254,7 +266,10 @@ count(struct model *m, const struct order *o, bool down, uint64_t *v)
 	size_t n;
 
 	if (e->there) {
-		if (o->compare && !is_cas(e, o->cas))
+		if (e->value.n == 0)
+			return NOT_NUMBER;
+		/* to ma, C0 is no number at all */
+		if (o->compare && o->cas != 0 && !is_cas(e, o->cas))
 			return EXISTS;
 		if (!number_of(e, v))
 			return NOT_NUMBER;
@@ -574,8 +589,7 @@ get_meta(struct model *m, const struct order *o, struct expected *x)
 			put_code(x, o, "EN", e, false);
 		return;
 	}
-	wins = made || e->stale || (flag(o, 'R') != NULL && before != 0 &&
-	    before - m->now < flag(o, 'R')->number);
+	wins = made || e->stale || is_short(m, o, before);
 	shows = flag(o, 'v') != NULL &&
 	    !(flag(o, 'C') != NULL && is_cas(e, number(o, 'C')) && !made);
 	if (flag(o, 'T') != NULL && !made)

@@ -583,6 +583,51 @@ START_TEST(time_left_before_and_after_it_is_set)
 }
 END_TEST
 
+/* Flags are heeded in their order, as by memcached. */
+START_TEST(rebuilt_by_the_time_it_is_given)
+{
+	static const char *const says[][2] = {
+		{ "mg a N300", "HD W" },
+		{ "ms a 1\r\n1", "HD" },
+		{ "mg a R30 T5", "HD" },
+		{ "mg a T300 R30", "HD" },
+		{ "mg a T5 k R30", "HD ka W" },
+		{ "mg a R30", "HD Z" },
+		{ "ms b 1 T10\r\n1", "HD" },
+		{ "mg b R30 T300 t", "HD t300 W" },
+		{ "ms c 1 T10\r\n1", "HD" },
+		{ "mg c T-1 R30", "HD W" },
+		{ "ms d 1 T10\r\n1", "HD" },
+		{ "mg d T0 R30", "HD" },
+	};
+	struct talk *t = talk_new("-m 64");
+	char line[64], answer[64];
+
+	for (unsigned i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		snprintf(line, sizeof(line), "%s\r\n", says[i][0]);
+		snprintf(answer, sizeof(answer), "%s\r\n", says[i][1]);
+		talk_expect(t, line, answer);
+	}
+	talk_free(&t);
+}
+END_TEST
+
+/* C0 is none to ma; to others no item has it. */
+START_TEST(arithmetic_without_a_number)
+{
+	struct talk *t = talk_new("-m 64");
+
+	talk_expect(t, "ms n 1 E7\r\n1\r\n", "HD\r\n");
+	talk_expect(t, "ma n C0 v\r\n", "VA 1\r\n2\r\n");
+	talk_expect(t, "ma n C7 v\r\n", "EX\r\n");
+	talk_expect(t, "md n C0\r\n", "EX\r\n");
+	talk_expect(t, "ms n 1 C0\r\n1\r\n", "EX\r\n");
+	talk_expect(t, "ms e 0 E7\r\n\r\nma e C8\r\n", "HD\r\n"
+	    "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
+	talk_free(&t);
+}
+END_TEST
+
 START_TEST(as_dalli_speaks)
 {
 	struct talk *t = talk_new("-m 64");
@@ -629,6 +674,8 @@ meta_suite(void)
 	tcase_add_test(tc, any_byte_as_a_flag);
 	tcase_add_test(tc, opaque_and_base64_at_their_limits);
 	tcase_add_test(tc, quiet_pipelines_in_pieces);
+	tcase_add_test(tc, rebuilt_by_the_time_it_is_given);
+	tcase_add_test(tc, arithmetic_without_a_number);
 	tcase_add_test(tc, as_dalli_speaks);
 	tcase_add_test(tc, time_left_before_and_after_it_is_set);
 	suite_add_tcase(s, tc);

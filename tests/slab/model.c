@@ -178,8 +178,10 @@ compare_value(const struct model *m, const struct cache_want *wanted)
 static void
 compare_view(const struct model *m, const struct cache_want *wanted)
 {
+	uint32_t end = wanted->touch && wanted->recache_touched ?
+	    wanted->touch_deadline : m->deadline;
 	bool wins = (wanted->marks && m->stale) || (wanted->recache &&
-	    m->deadline != 0 && m->deadline - w.now < wanted->recache_ttl);
+	    end != 0 && (end > w.now ? end - w.now : 0) < wanted->recache_ttl);
 
 	agree(view.fetched == m->fetched);
 	agree(view.stale == m->stale);
@@ -286,6 +288,7 @@ do_get(void)
 		wanted.gat = maybe(2);
 		wanted.vivify = maybe(6);
 		wanted.recache = maybe(6);
+		wanted.recache_touched = maybe(2);
 		wanted.withhold = maybe(8);
 		wanted.binary_key = maybe(2);
 		wanted.touch_deadline = random_deadline();
@@ -489,6 +492,8 @@ model_delta(struct model *m, uint32_t nkey, const struct cache_delta *d,
 		m->deadline = d->vivify_deadline;
 		m->binary = d->binary_key;
 	} else {
+		if (m->nvalue == 0)
+			return CACHE_NOT_NUMBER;
 		if (d->compare && (d->compare_cas == 0 ||
 		    d->compare_cas != m->cas))
 			return CACHE_EXISTS;

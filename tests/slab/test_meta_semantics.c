@@ -296,6 +296,16 @@ START_TEST(touch_shows_both_deadlines)
 	want("k", (struct cache_want){ .marks = true, .touch = true,
 	    .recache = true, .recache_ttl = 60, .touch_deadline = 900 });
 	ck_assert(view.won);
+	/* ... unless it is to look at what is left now */
+	put("k", "x", (struct cache_put){ .deadline = 0 });
+	want("k", (struct cache_want){ .marks = true, .touch = true,
+	    .recache = true, .recache_ttl = 60, .recache_touched = true,
+	    .touch_deadline = 900 });
+	ck_assert(!view.won);
+	want("k", (struct cache_want){ .marks = true, .touch = true,
+	    .recache = true, .recache_ttl = 60, .recache_touched = true,
+	    .touch_deadline = CACHE_DEAD });
+	ck_assert(view.won);
 }
 END_TEST
 
