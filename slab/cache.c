@@ -92,6 +92,8 @@ cache_new(const struct cache_config *config, const char **why)
 	c->seed = config->seed;
 	c->no_cas = config->no_cas;
 	c->item_max = config->item_max ? config->item_max : ITEM_MAX_DEFAULT;
+	if (c->no_cas)
+		c->item_max += CACHE_CAS_SIZE;
 	lru_policy_init(&c->policy, config);
 	if (slab_init(&c->slab, config, why) != 0) {
 		free(c);

@@ -44,7 +44,7 @@ struct cache {
 	struct ghost_bucket *ghosts; /* of all shards */
 	size_t ghost_bytes;
 	uint64_t seed;
-	uint32_t item_max;
+	uint32_t item_max; /* with CACHE_ITEM_OVERHEAD */
 	bool no_cas;
 	uint64_t mark; /* of the memory file, until it is restored; or 0 */
 	/* set by its own calls, read by all; relaxed */

@@ -19,6 +19,7 @@ enum {
 	CACHE_SMALL_MAX = 4096,	  /* key + value; above, items can be pinned */
 	CACHE_ITEM_OVERHEAD = 59, /* what memcached adds to key and value when
 				     it compares an item with -I; so do we */
+	CACHE_CAS_SIZE = 8,	  /* of that; not without cas numbers */
 	CACHE_FLAGS_SIZE = 4,	  /* and this, when client flags are not 0 */
 	CACHE_AHEAD = 64,	  /* keys that cache_look_ahead() takes */
 	CACHE_DEAD = 1,		  /* a deadline that has always passed */

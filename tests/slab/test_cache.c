@@ -393,6 +393,16 @@ START_TEST(the_size_limit)
 	big[40] = 'x';
 	big[41] = 0;
 	ck_assert_int_eq(set("k", big), CACHE_TOO_LARGE);
+	/* as memcached's, whose items have no numbers then */
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = MB,
+	    .item_max = 100, .no_cas = true });
+	big[41] = 'x';
+	big[48] = 0;
+	ck_assert_int_eq(set("k", big), CACHE_STORED);
+	big[48] = 'x';
+	big[49] = 0;
+	ck_assert_int_eq(set("k", big), CACHE_TOO_LARGE);
 }
 END_TEST
 
