@@ -122,6 +122,7 @@ O('o', "extended", "<list>", extended, unused, 0, 0, NULL, NULL,              \
 #define OWN_SWEEP "slabd's sweep of the expired sets its own pace"
 #define OWN_CHUNKS "slabd chains large values over chunks of its own choice"
 #define OWN_BUFFERS "replies take bounded memory in slabd, idle clients none"
+#define NO_BUFFER "slabd's workers write to the watchers' own buffers"
 #define NO_PROXY "slabd is no proxy"
 
 #define SUBOPTIONS(G, O)                                                      \
@@ -229,7 +230,7 @@ O(0, "track_sizes", NULL, on, track_sizes, 0, 0, NULL, NULL,                  \
 O(0, "watcher_logbuf_size", "<kb>", kilobytes, watcher_logbuf, 1024,          \
   1073741824.0, "256", NULL, "what a watcher may fall behind")                \
 O(0, "worker_logbuf_size", "<kb>", kilobytes, worker_logbuf, 1024,            \
-  1073741824.0, "64", NULL, "log lines that a worker may hold")               \
+  1073741824.0, "64", NO_BUFFER, "log lines that a worker may hold")          \
 G("the process")                                                              \
 O(0, "drop_privileges", NULL, confine, confine, 0, 0, NULL, NULL,             \
   "refuse to serve without the filter of system calls")                       \

@@ -173,7 +173,7 @@ START_TEST(test_suboptions)
 {
 	accept_line("-o idle_timeout=30,hot_lru_pct=30,,warm_lru_pct=50,"
 	    "no_maxconns_fast,temporary_ttl=20,hashpower=18,"
-	    "watcher_logbuf_size=128,worker_logbuf_size=32,track_sizes "
+	    "watcher_logbuf_size=128,track_sizes "
 	    "-o slab_sizes=96-192-384,no_lru_crawler,no_lru_maintainer,"
 	    "hot_max_factor=0.5,warm_max_factor=3");
 	ck_assert_uint_eq(config.idle_timeout, 30);
@@ -184,7 +184,6 @@ START_TEST(test_suboptions)
 	ck_assert(config.temp_lru);
 	ck_assert_uint_eq(config.hashpower, 18);
 	ck_assert_uint_eq(config.watcher_logbuf, 128 << 10);
-	ck_assert_uint_eq(config.worker_logbuf, 32 << 10);
 	ck_assert(config.track_sizes);
 	ck_assert_uint_eq(config.slab_sizes[0], 96);
 	ck_assert_uint_eq(config.slab_sizes[2], 384);
@@ -259,6 +258,8 @@ static const struct {
 	{ "-o hash_algorithm=jenkins",
 	    "slabd: -o hash_algorithm=jenkins: accepted, no effect: " },
 	{ "-o modern", "slabd: -o modern: accepted, no effect: " },
+	{ "-o worker_logbuf_size=32",
+	    "slabd: -o worker_logbuf_size=32: accepted, no effect: " },
 	{ "-o slab_automove", "slabd: -o slab_automove: accepted" },
 	{ "-o slab_automove=2", "slabd: -o slab_automove=2: accepted" },
 	{ "-o tail_repair_time=60", "slabd: -o tail_repair_time=60: accepted" },
