@@ -729,6 +729,8 @@ conns_drain(struct conns *all)
 	for (struct conn *c = all->first, *next; c != NULL; c = next) {
 		next = c->next;
 		c->draining = true;
+		/* There is no other round for a handshake to wait for. */
+		all->host->handshakes = 0;
 		finish(c);
 	}
 }

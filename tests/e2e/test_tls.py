@@ -679,6 +679,25 @@ class Storm(Solo):
             c.rest()
         self.assertEqual(int(s.stats()["ssl_handshake_errors"]), 200)
 
+    @slabd_only("it drops what it has not read")
+    def test_handshakes_as_it_ends(self):
+        """However many: what has arrived behind them is answered."""
+        s = self.start(options() + ["-t", "1"])
+        clients = [Machine(s.port) for _ in range(60)]
+        talks = [m.talk() for m in clients]
+        for m, talk in zip(clients, talks):
+            self.addCleanup(m.sock.close)
+            m.sock.sendall(next(talk))
+        flights = [next(talk) for talk in talks]
+        s.signal(signal.SIGSTOP)
+        for m, flight in zip(clients, flights):
+            m.sock.sendall(flight)
+        s.signal(signal.SIGTERM)
+        s.signal(signal.SIGCONT)
+        for m in clients:
+            self.assertIn(b"VERSION", m.reply())
+        self.assertEqual(s.wait(), 0)
+
     @slabd_only("the text comes in clear, but only to one that asks so")
     def test_limit(self):
         s = self.start(options() + ["-c", "5"])
