@@ -539,8 +539,8 @@ cmd_stats(struct call *call, struct result *res)
 		"extstore" };
 	static group_fn *const groups[] = { NULL, NULL, stats_settings,
 		stats_items, stats_slabs, NULL, stats_pressure, NULL,
-		stats_conns, run_extstore };
-	enum { RESET, DETAIL, SIZES = 5, CACHEDUMP = 7 };
+		NULL, run_extstore };
+	enum { RESET, DETAIL, SIZES = 5, CACHEDUMP = 7, CONNS = 8 };
 	int what;
 
 	call->req->quiet = false;
@@ -562,6 +562,8 @@ cmd_stats(struct call *call, struct result *res)
 		stats_sizes(call, res);
 	else if (what == CACHEDUMP)
 		stats_cachedump(call, res);
+	else if (what == CONNS)
+		stats_conns(call, res);
 	else
 		answer_group(call, res, groups[what]);
 }

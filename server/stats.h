@@ -26,11 +26,11 @@ void stats_general(struct call *, struct answer *);
 void stats_settings(struct call *, struct answer *);
 void stats_items(struct call *, struct answer *);
 void stats_slabs(struct call *, struct answer *);
-void stats_conns(struct call *, struct answer *);    /* conns.c */
 void stats_pressure(struct call *, struct answer *); /* pressure.c */
 
 /* Their own answers. */
 void stats_cachedump(struct call *, struct result *); /* dump.c */
 void stats_sizes(struct call *, struct result *);     /* sizes.c */
+void stats_conns(struct call *, struct result *);     /* conns.c */
 
 #endif

@@ -87,8 +87,8 @@ enum cache_queue {
 #define CACHE_TALLY(X)                                                        \
 	X(cmd_get)	/* keys looked up to be read */                       \
 	X(get_misses)                                                         \
-	X(get_expired)	/* misses because the item's time had come */         \
-	X(get_flushed)	/* misses because of a flush_all */                   \
+	X(get_expired)	/* reads and touches of what had died by then */      \
+	X(get_flushed)	/* ... of a flush_all */                              \
 	X(cmd_touch)                                                          \
 	X(touch_misses)                                                       \
 	X(delete_misses)                                                      \
@@ -173,10 +173,10 @@ struct cache_want {
 	uint64_t new_cas; /* of a vivified item; 0 = the next number */
 };
 
-/* What an item looked like at the moment of the call. */
 /* Why it is not found. */
 enum cache_death { CACHE_ABSENT, CACHE_EXPIRED, CACHE_FLUSHED };
 
+/* What an item looked like at the moment of the call. */
 struct cache_view {
 	uint32_t client_flags;
 	uint32_t nvalue;

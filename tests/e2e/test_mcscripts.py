@@ -76,6 +76,21 @@ class Scripts(harness.Solo):
                          r"STAT (\d+):UDP UDP\r\nSTAT \1:addr udp:127.0.0.1:"
                          r"\d+\r\nSTAT \1:state conn_read\r\n")
 
+    def test_many_connections(self):
+        """Each is told of once, and after some of them others have turns."""
+        s = self.start(["-t", "1"])
+        crowd = [s.connect() for _ in range(300)]
+        for c in crowd:
+            self.addCleanup(c.close)
+            self.assertEqual(c.ask(b"mn\r\n"), b"MN\r\n")
+        yields = int(s.stats()["conn_yields"])
+        lines = self.conns(crowd[0]).splitlines()
+        told = [line.split(":")[-1] for line in lines if ":addr " in line]
+        ports = [str(c.sock.getsockname()[1]) for c in crowd]
+        self.assertEqual(sorted(told), sorted(ports + [str(s.port)]))
+        self.assertEqual(lines[-2:], ["END", "MN"])
+        self.assertGreaterEqual(int(s.stats()["conn_yields"]), yields + 4)
+
     def test_yields(self):
         """issue_61.t"""
         s = self.start(["-R", "1"])
