@@ -69,8 +69,13 @@ struct cache {
 		bool by_hand; /* its class shall be the smaller for it */
 	} drain; /* under moving; class_id may be looked at without */
 	/* of level.c: how old the classes' tails are; evictions */
-	_Atomic uint32_t ages[CACHE_CLASSES], turns[CACHE_CLASSES];
-	_Atomic uint32_t unused[CACHE_CLASSES]; /* ... and stand unused */
+	_Atomic uint64_t ages[CACHE_CLASSES];
+	_Atomic uint32_t turns[CACHE_CLASSES];
+	_Atomic uint64_t unused[CACHE_CLASSES]; /* ... and stand unused */
+	struct {
+		_Atomic uint32_t second, n; /* evictions in that one */
+		_Atomic uint32_t span;	    /* of them make a mean */
+	} paces[CACHE_CLASSES];
 	_Atomic unsigned idle; /* a class with free pages' worth, or 0 */
 	uint32_t roots[CACHE_CLASSES]; /* of chunk sizes; fixed */
 

@@ -11,6 +11,7 @@ enum {
 	STEP = 128,	 /* chunks looked at by who needs only one */
 	SHRINK_WORK = 16384, /* of room_shrink(), see work_of() */
 	VACATE_TRIES = 4,
+	CHOICES = 4, /* shards, of which one evicts */
 };
 
 /* ------------------------------------------------------------ emptying */
@@ -367,11 +368,47 @@ room_steal(struct cache *c, unsigned for_class, uint32_t now)
 
 /* ------------------------------------------------------------ making room */
 
+static uint64_t
+count_of(struct shard *s, unsigned class_id)
+{
+	uint64_t n;
+
+	lock_acquire(&s->lock);
+	n = lru_items(&s->lru[class_id]);
+	lock_release(&s->lock);
+	return n;
+}
+
+/*
+ * The one of the next few that holds most of the class.  What is large is in
+ * dozens, and a shard's share of them in handfuls, by chance twice as many here
+ * as there: in turn, the few would go as fast as the many.  (Values of 1 to 60
+ * KB on 37 MB: 4 % fewer misses; with all shards looked at hardly fewer.)
+ */
+static uint32_t
+fullest(struct cache *c, unsigned class_id)
+{
+	uint32_t at = atomic_fetch_add_explicit(&c->start, 1,
+	    memory_order_relaxed);
+	uint32_t best = at;
+	uint64_t most = 0;
+
+	for (uint32_t i = at; i < at + CHOICES; i++) {
+		uint64_t n = count_of(&c->shards[i & (c->nshards - 1)],
+		    class_id);
+
+		if (n > most) {
+			most = n;
+			best = i;
+		}
+	}
+	return best;
+}
+
 static handle
 evict_anywhere(struct cache *c, unsigned class_id, uint32_t now)
 {
-	uint32_t start = atomic_fetch_add_explicit(&c->start, 1,
-	    memory_order_relaxed);
+	uint32_t start = fullest(c, class_id);
 
 	for (unsigned i = 0; i < c->nshards; i++) {
 		struct shard *s = &c->shards[(start + i) & (c->nshards - 1)];

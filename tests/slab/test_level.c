@@ -142,6 +142,53 @@ START_TEST(nothing_moves_between_equals)
 }
 END_TEST
 
+/* A second for every 20000 of 900 bytes, all new: the class turns over in less
+ * than half of one. */
+static void
+rush(unsigned i)
+{
+	if (i % 20000 == 0)
+		cache_upkeep(c, ++w.now);
+	ask(1000000 + i, 900);
+}
+
+START_TEST(what_is_asked_for_seldom_keeps_its_page)
+{
+	uint64_t before = 0;
+
+	for (unsigned i = 0; i < 1000000; i++) {
+		rush(i);
+		if (i % 2000 == 0)
+			ask(i, 300);
+		if (i == 500000)
+			before = stats().pages_moved;
+	}
+	ck_assert_uint_ge(pages_of(300), 1);
+	ck_assert_uint_le(stats().pages_moved - before, 2);
+}
+END_TEST
+
+/* It is the same at the end of a second as at its beginning. */
+START_TEST(an_age_is_that_of_whole_seconds)
+{
+	unsigned k = slab_class_for(&c->slab, 32 + 10 + 900);
+	uint64_t least = UINT64_MAX, most = 0;
+
+	for (unsigned i = 0; i < 400000; i++) {
+		uint64_t score;
+
+		rush(i);
+		if (i < 200000 || i % 1000 != 0)
+			continue;
+		score = level_score(c, k);
+		least = score < least ? score : least;
+		most = score > most ? score : most;
+	}
+	ck_assert_uint_gt(most, 0);
+	ck_assert_uint_lt(most * 2, least * 3);
+}
+END_TEST
+
 /* A page that was begun is ended without anybody's need. */
 START_TEST(upkeep_ends_what_was_begun)
 {
@@ -213,6 +260,42 @@ START_TEST(who_comes_back_is_warm)
 }
 END_TEST
 
+static void
+put_large(unsigned *n, unsigned shard)
+{
+	static char value[60000];
+	struct cache_put p = { .value = value, .nvalue = sizeof(value) };
+	char name[16];
+	struct cache_key k;
+
+	do {
+		snprintf(name, sizeof(name), "key%u", (*n)++);
+		k = key(name);
+	} while (door_shard(c, k.hash)->id != shard);
+	ck_assert_int_eq(cache_store(c, &w, &k, &p, &view), CACHE_STORED);
+}
+
+START_TEST(the_fullest_shard_gives_what_is_large)
+{
+	unsigned n = 0, k;
+
+	close_cache();
+	open_with(&(struct cache_config){ .memory_limit = 8 * MB,
+	    .seed = 5,
+	    .shards = 4 });
+	k = slab_class_for(&c->slab, 60100);
+	for (unsigned i = 0; i < 60; i++)
+		put_large(&n, 1 + i % 3);
+	while (stats().sum.evicted == 0)
+		put_large(&n, 0);
+	for (unsigned i = 0; i < 20; i++)
+		put_large(&n, 1);
+	ck_assert_uint_eq(lru_items(&c->shards[1].lru[k]), 40);
+	ck_assert_uint_eq(lru_items(&c->shards[2].lru[k]), 20);
+	ck_assert_uint_eq(lru_items(&c->shards[3].lru[k]), 20);
+}
+END_TEST
+
 Suite *
 level_suite(void)
 {
@@ -225,6 +308,9 @@ level_suite(void)
 	tcase_add_test(t, what_nobody_asks_for_goes_first);
 	tcase_add_test(t, what_is_idle_is_taken_first);
 	tcase_add_test(t, nothing_moves_between_equals);
+	tcase_add_test(t, what_is_asked_for_seldom_keeps_its_page);
+	tcase_add_test(t, an_age_is_that_of_whole_seconds);
+	tcase_add_test(t, the_fullest_shard_gives_what_is_large);
 	tcase_add_test(t, upkeep_ends_what_was_begun);
 	tcase_add_test(t, a_step_is_bounded);
 	tcase_add_test(t, without_evictions_nothing_is_due);
