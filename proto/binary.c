@@ -4,8 +4,6 @@
 #include "proto/token.h"
 
 enum {
-	MAGIC_REQUEST = 0x80,
-	MAGIC_REPLY = 0x81,
 	OPCODES = 256,
 	/* places in a request's header */
 	AT_OPCODE = 1,
@@ -257,7 +255,7 @@ binary_parse(const char *in, size_t n, struct request *req, size_t *used)
 
 	if (n < BINARY_HEAD)
 		return PARSE_MORE;
-	if ((unsigned char)in[0] != MAGIC_REQUEST)
+	if ((unsigned char)in[0] != BINARY_REQUEST)
 		return PARSE_CLOSE;
 	nkey = read16(in + AT_NKEY);
 	extlen = (unsigned char)in[AT_EXTLEN];
@@ -289,34 +287,6 @@ binary_parse(const char *in, size_t n, struct request *req, size_t *used)
 	return PARSE_REQUEST;
 }
 
-unsigned
-binary_gets(const char *in, size_t n, struct request *batch, unsigned max,
-    size_t *used)
-{
-	const char *at = in;
-	unsigned count = 0;
-
-	for (; count < max && n >= BINARY_HEAD; count++) {
-		struct request *req = &batch[count];
-		const struct opcode *code =
-		    &TABLE[(unsigned char)at[AT_OPCODE]];
-		uint32_t nkey = read16(at + AT_NKEY);
-
-		if ((unsigned char)at[0] != MAGIC_REQUEST ||
-		    code->op != OP_GET || code->layout != LAYOUT_KEY ||
-		    at[AT_EXTLEN] != 0 || nkey - 1 >= PROTO_KEY_MAX ||
-		    read32(at + AT_BODY) != nkey || n - BINARY_HEAD < nkey)
-			break;
-		fill_head(req, at, code);
-		req->key = at + BINARY_HEAD;
-		req->nkey = nkey;
-		at += BINARY_HEAD + nkey;
-		n -= BINARY_HEAD + nkey;
-	}
-	*used = (size_t)(at - in);
-	return count;
-}
-
 /* ------------------------------------------------------------ compose */
 
 struct reply {
@@ -329,7 +299,7 @@ struct reply {
 static inline char *
 put_head(char *out, const struct request *req, struct reply r)
 {
-	uint64_t start = (uint64_t)MAGIC_REPLY << 56 |
+	uint64_t start = (uint64_t)BINARY_REPLY << 56 |
 	    (uint64_t)req->opcode << 48 | (uint64_t)r.nkey << 32 |
 	    (uint64_t)r.extlen << 24 | r.status;
 	uint32_t body = htobe32(r.extlen + r.nkey + r.nvalue);
@@ -394,9 +364,12 @@ put_status(char *out, const struct request *req, enum status status)
 static char *
 put_hit(char *out, const struct request *req, const struct result *res)
 {
-	binary_put_hit(out, req, res->client_flags, res->cas,
-	    res->has_value ? res->nvalue : 0);
-	return out + binary_hit_head(req);
+	uint32_t nkey = binary_echoes(req->opcode) ? req->nkey : 0;
+
+	out = put_head(out, req, (struct reply){ .nkey = nkey, .extlen = 4,
+	    .nvalue = res->has_value ? res->nvalue : 0, .cas = res->cas });
+	out = put_flags(out, res->client_flags);
+	return put(out, req->key, nkey);
 }
 
 static char *

@@ -45,6 +45,8 @@ binary_echoes(uint8_t opcode)
 
 enum {
 	BINARY_HEAD = 24,
+	BINARY_REQUEST = 0x80, /* the first byte */
+	BINARY_REPLY = 0x81,
 	BINARY_FRAME_MAX = 16384, /* header, extras and key: what memcached's
 				     read buffer takes */
 	BINARY_BODY_MAX = 1 << 30,
@@ -62,18 +64,6 @@ binary_is_get(uint8_t opcode)
 	return opcode < 64 && (set >> opcode & 1);
 }
 
-/* As many whole packets of get, getq, getk and getkq as stand at in, one after
- * another; at most max.  Returns how many, and in *used their bytes. */
-unsigned binary_gets(const char *in, size_t n, struct request *batch,
-    unsigned max, size_t *used);
-
-/* How long the head of a hit is: known before the hit. */
-static inline size_t
-binary_hit_head(const struct request *req)
-{
-	return BINARY_HEAD + 4 + (binary_echoes(req->opcode) ? req->nkey : 0);
-}
-
 static inline void
 binary_put64(char *out, uint64_t v)
 {
@@ -88,21 +78,35 @@ binary_put32(char *out, uint32_t v)
 	memcpy(out, &v, sizeof(v));
 }
 
-/* The head of a hit: header, client flags and, if it is wanted, the key. */
-static inline void
-binary_put_hit(char *out, const struct request *req, uint32_t client_flags,
-    uint64_t cas, uint32_t nvalue)
-{
-	uint32_t nkey = binary_echoes(req->opcode) ? req->nkey : 0;
+/*
+ * The head of a hit, BINARY_HIT bytes, of which nkey bytes of key follow or
+ * none.  key stands in the request's packet, whose head has the opcode, the
+ * key's length and the opaque where they are wanted.
+ */
+enum { BINARY_HIT = BINARY_HEAD + 4 };
 
-	binary_put64(out, (uint64_t)0x81 << 56 | (uint64_t)req->opcode << 48 |
-	    (uint64_t)nkey << 32 | (uint64_t)4 << 24);
+static inline void
+binary_put_hit(char *out, const char *key, uint32_t nkey,
+    uint32_t client_flags, uint64_t cas, uint32_t nvalue)
+{
+	const char *packet = key - BINARY_HEAD;
+
+	memcpy(out, packet, 4);
+	out[0] = (char)BINARY_REPLY;
+	if (nkey == 0)
+		memset(out + 2, 0, 2);
+	memcpy(out + 4, "\4\0\0\0", 4);
 	binary_put32(out + 8, 4 + nkey + nvalue);
-	memcpy(out + 12, &req->opaque, sizeof(req->opaque));
+	memcpy(out + 12, packet + 12, 4);
 	binary_put64(out + 16, cas);
 	binary_put32(out + BINARY_HEAD, client_flags);
-	if (nkey > 0)
-		memcpy(out + BINARY_HEAD + 4, req->key, nkey);
+}
+
+/* Of a key that stands in its packet. */
+static inline uint8_t
+binary_opcode(const char *key)
+{
+	return (uint8_t)key[1 - BINARY_HEAD];
 }
 
 /*

@@ -12,7 +12,8 @@
 enum {
 	GET = 4, /* bytes of "get " */
 	SET = 4,
-	SHORT = 32, /* bytes in which most keys end */
+	SHORT = 31, /* most keys are shorter */
+	AHEAD = 34, /* bytes that are looked at to find that */
 	LINE_MIN = 16, /* of set, mg and ms; the shorter can wait */
 	SCAN_MAX = PROTO_KEY_MAX + 6,
 };
@@ -54,34 +55,37 @@ ends_line(const char *at)
 	return at[0] == '\r' && at[1] == '\n';
 }
 
+/* ------------------------------------------------------------ runs */
+
+struct places {
+	const char **bytes;
+	uint32_t *nbytes;
+	size_t stride;
+	unsigned max;
+};
+
 static inline void
-deliver(struct request *req, enum op op, const char *key, size_t nkey,
-    bool last)
+put_key(struct places *to, const char *key, size_t nkey)
 {
-	req->op = op;
-	req->quiet = false;
-	req->last = last;
-	req->key = key;
-	req->nkey = (uint32_t)nkey;
-	req->follow = 0;
+	*to->bytes = key;
+	*to->nbytes = (uint32_t)nkey;
+	to->bytes = (void *)((char *)to->bytes + to->stride);
+	to->nbytes = (void *)((char *)to->nbytes + to->stride);
+	to->max--;
 }
 
-/* Lines of one key. */
-static inline unsigned
-read_lines(const char **in, const char *end, struct request *batch,
-    unsigned max)
+/* Lines of one key; returns where the next one begins. */
+static inline const char *
+run_lines(const char *at, const char *end, struct places *to)
 {
-	struct request *req = batch, *full = batch + max;
-	const char *at = *in;
-
-	for (; req < full && end - at >= GET + 2 && is_get(at); *in = at) {
+	while (to->max > 0 && end - at >= GET + 2 && is_get(at)) {
 		const char *key = at + GET;
 		size_t n = (size_t)(end - key), nkey;
 
-		if (__builtin_expect(n >= SHORT + 2, 1)) {
-			nkey = scan_low32(key);
+		if (__builtin_expect(n >= AHEAD, 1)) {
+			nkey = scan_low31(key);
 			if (nkey - 1 < SHORT - 1 && ends_line(key + nkey)) {
-				deliver(req++, OP_GET, key, nkey, true);
+				put_key(to, key, nkey);
 				at = key + nkey + 2;
 				continue;
 			}
@@ -89,71 +93,161 @@ read_lines(const char **in, const char *end, struct request *batch,
 		nkey = scan_key_end(key, n, SCAN_MAX);
 		if (nkey == n || key[nkey] != '\n')
 			break;
-		at = key + nkey + 1;
+		n = nkey + 1;
 		nkey -= key[(ptrdiff_t)nkey - 1] == '\r';
 		if (nkey - 1 >= PROTO_KEY_MAX)
 			break;
-		deliver(req++, OP_GET, key, nkey, true);
+		put_key(to, key, nkey);
+		at = key + n;
 	}
-	return (unsigned)(req - batch);
+	return at;
 }
 
-/* One of these keys, that may be the last.  Returns where the next one stands;
- * NULL if it takes the other way, for blanks or a line end after a blank. */
+/* One of the keys of a line, that may be the last.  Returns where the next one
+ * stands; NULL if it takes the other way, for blanks or a line end after a
+ * blank. */
 static inline const char *
-read_key(const char *key, const char *end, enum op op, struct request *req)
+read_key(const char *key, const char *end, size_t *nkey, bool *last)
 {
 	size_t n = (size_t)(end - key);
-	size_t nkey = scan_key_end(key, n, SCAN_MAX);
-	const char *next = key + nkey + 1;
-	bool last;
+	size_t i = scan_key_end(key, n, SCAN_MAX);
+	const char *next = key + i + 1;
 
-	if (nkey == n)
+	if (i == n)
 		return NULL;
-	last = key[nkey] == '\n';
-	if (last)
-		nkey -= nkey > 0 && key[nkey - 1] == '\r';
-	else if (key[nkey] != ' ' || next == end || *next <= ' ')
+	*last = key[i] == '\n';
+	if (*last)
+		i -= i > 0 && key[i - 1] == '\r';
+	else if (key[i] != ' ' || next == end || *next <= ' ')
 		return NULL;
-	if (nkey - 1 >= PROTO_KEY_MAX)
-		return NULL;
-	deliver(req, op, key, nkey, last);
-	return next;
+	*nkey = i;
+	return i - 1 < PROTO_KEY_MAX ? next : NULL;
+}
+
+/* Those that most keys are: short, and another one follows. */
+static inline const char *
+run_short_keys(const char *key, const char *end, struct places *to)
+{
+	struct places rest = *to;
+	const char *stop = end - AHEAD;
+
+	while (rest.max > 0 && key <= stop) {
+		size_t nkey = scan_low31(key);
+
+		if (nkey - 1 >= SHORT - 1 || key[nkey] != ' ' ||
+		    (unsigned char)key[nkey + 1] <= ' ')
+			break;
+		put_key(&rest, key, nkey);
+		key += nkey + 1;
+	}
+	*to = rest;
+	return key;
 }
 
 /* The keys that are left of a line, of which one was read already: all of it
  * has been looked at by then. */
-static inline unsigned
-read_keys(struct parser *p, const char **in, const char *end,
-    struct request *batch, unsigned max)
+static inline const char *
+run_keys(const char *key, const char *end, struct places *to, bool *ends)
 {
-	struct request *req = batch, *full = batch + max;
-	const char *key = *in, *next;
-	enum op op = p->op;
+	bool last = false;
 
-	while (req < full) {
-		if (__builtin_expect(end - key >= SHORT + 2, 1)) {
-			size_t nkey = scan_low32(key);
+	while (to->max > 0 && !last) {
+		const char *next;
+		size_t nkey;
 
-			if (nkey - 1 < SHORT - 1 && key[nkey] == ' ' &&
-			    (unsigned char)key[nkey + 1] > ' ') {
-				deliver(req++, op, key, nkey, false);
-				key += nkey + 1;
-				continue;
-			}
-		}
-		next = read_key(key, end, op, req);
+		if (end - key >= AHEAD)
+			key = run_short_keys(key, end, to);
+		if (to->max == 0)
+			break;
+		next = read_key(key, end, &nkey, &last);
 		if (next == NULL)
-			break;
+			return key;
+		put_key(to, key, nkey);
 		key = next;
-		if ((req++)->last) {
-			p->in_keys = false;
-			break;
-		}
 	}
-	*in = key;
-	return (unsigned)(req - batch);
+	*ends = last;
+	return key;
 }
+
+/* Packets that begin with the same bytes but for the length of the key. */
+static inline const char *
+run_packets(const char *at, const char *end, struct places *to)
+{
+	const uint64_t fixed = UINT64_C(0xff0000ffff); /* all but that */
+	uint64_t like;
+	uint32_t nkey;
+
+	if (end - at < BINARY_HEAD)
+		return at;
+	like = scan_load64(at) & fixed;
+	if ((like & ~(uint64_t)0xff00) != BINARY_REQUEST ||
+	    !binary_is_get((uint8_t)at[1]))
+		return at;
+	for (; to->max > 0 && end - at >= BINARY_HEAD;
+	    at += BINARY_HEAD + nkey) {
+		uint64_t head = scan_load64(at);
+
+		nkey = (uint32_t)(head >> 16 & 0xff) << 8 |
+		    (uint32_t)(head >> 24 & 0xff);
+		if ((head & fixed) != like || nkey - 1 >= PROTO_KEY_MAX ||
+		    scan_load32(at + 8) != ((uint32_t)head & 0xffff0000) ||
+		    end - at < BINARY_HEAD + (ptrdiff_t)nkey)
+			break;
+		put_key(to, at + BINARY_HEAD, nkey);
+	}
+	return at;
+}
+
+struct plain_run
+plain_keys(struct parser *p, const char *in, size_t n,
+    const struct plain_keys *to, unsigned there, unsigned max)
+{
+	struct plain_run run = { .form = PLAIN_LINES };
+	const char *end = in + n, *after = in;
+	size_t skip = there * to->stride;
+	struct places rest = {
+		(void *)((char *)to->bytes + skip),
+		(void *)((char *)to->nbytes + skip),
+		to->stride,
+		max,
+	};
+
+	if (p->proto == PROTO_BINARY) {
+		run.form = PLAIN_BINARY;
+		after = run_packets(in, end, &rest);
+	} else if (p->proto == PROTO_TEXT && !p->in_keys) {
+		after = run_lines(in, end, &rest);
+	} else if (p->proto == PROTO_TEXT && !p->long_line &&
+	    p->op <= OP_GETS) {
+		run.form = p->op == OP_GET ? PLAIN_KEYS : PLAIN_GETS;
+		after = run_keys(in, end, &rest, &run.ends);
+		p->in_keys = !run.ends;
+	}
+	run.n = max - rest.max;
+	run.used = (size_t)(after - in);
+	return run;
+}
+
+void
+plain_request(struct request *req, enum plain_form form, const char *key,
+    uint32_t nkey, bool last)
+{
+	size_t used;
+
+	if (form == PLAIN_BINARY) {
+		key -= BINARY_HEAD;
+		binary_parse(key, BINARY_HEAD + nkey, req, &used);
+		return;
+	}
+	req->op = form == PLAIN_GETS ? OP_GETS : OP_GET;
+	req->quiet = false;
+	req->last = last || form == PLAIN_LINES;
+	req->key = key;
+	req->nkey = nkey;
+	req->follow = 0;
+}
+
+/* ------------------------------------------------------------ requests */
 
 /* Is the value there, behind the line, and no longer than it may be? */
 static inline bool
@@ -207,15 +301,10 @@ read_metas(const char **in, const char *end, struct request *batch,
 }
 
 static inline unsigned
-read_text(struct parser *p, const char **in, const char *end,
+read_text(const char **in, const char *end,
     struct request *batch, unsigned max, uint32_t most)
 {
-	if (p->in_keys)
-		return !p->long_line && p->op <= OP_GETS ?
-		    read_keys(p, in, end, batch, max) : 0;
 	switch (*in < end ? **in : '\0') {
-	case 'g':
-		return read_lines(in, end, batch, max);
 	case 's':
 		return read_sets(in, end, batch, max, most, false);
 	case 'm':
@@ -234,14 +323,11 @@ plain_parse(struct parser *p, const char *in, size_t n, struct request *batch,
 	const char *at = in;
 	unsigned count = 0, got;
 
-	if (p->proto == PROTO_BINARY)
-		return binary_gets(in, n, batch, max, used);
 	*used = 0;
-	if (p->proto != PROTO_TEXT)
+	if (p->proto != PROTO_TEXT || p->in_keys)
 		return 0;
 	do {
-		got = read_text(p, &at, in + n, batch + count, max - count,
-		    most);
+		got = read_text(&at, in + n, batch + count, max - count, most);
 		count += got;
 	} while (got != 0 && count < max && at < in + n);
 	*used = (size_t)(at - in);
@@ -284,61 +370,27 @@ put_number(char *out, uint64_t v, size_t n)
 	return out;
 }
 
-void
-plain_forget(struct plain_line *l)
+size_t
+plain_line(char *line, enum plain_form form, uint32_t client_flags,
+    uint32_t nvalue, uint64_t cas)
 {
-	memset(l, 0, sizeof(*l));
-	l->nvalue = l->least = l->most = UINT32_MAX;
-}
+	char *out = line;
 
-/* Sizes that take as many digits. */
-static void
-learn_range(struct plain_line *l, uint32_t nvalue)
-{
-	uint64_t least = 0, most = 9;
-
-	while (nvalue > most) {
-		least = most + 1;
-		most = 10 * most + 9;
-	}
-	l->least = (uint32_t)least;
-	l->most = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
-}
-
-static char *
-put_line(char *out, enum plain_form form, uint32_t client_flags,
-    uint32_t nvalue)
-{
-	if (form == PLAIN_TEXT) {
+	if (form == PLAIN_META) {
+		memcpy(out, "VA ", 3);
+		out += 3;
+	} else {
 		*out++ = ' ';
 		out = put_number(out, client_flags, digits(client_flags));
 		*out++ = ' ';
-	} else {
-		memcpy(out, "VA ", 3);
-		out += 3;
 	}
 	out = put_number(out, nvalue, digits(nvalue));
+	if (form == PLAIN_GETS) {
+		*out++ = ' ';
+		out = token_put_uint64(out, cas);
+	}
 	memcpy(out, "\r\n", 2);
-	return out + 2;
-}
-
-char *
-plain_learn(struct plain_line *l, enum plain_form form, uint32_t client_flags,
-    uint32_t nvalue, char *value)
-{
-	char text[2 * PLAIN_LINE], *to;
-	uint32_t n = (uint32_t)(put_line(text, form, client_flags, nvalue) -
-	    text);
-
-	to = value - l->n + n;
-	if (to != value)
-		memmove(to, value, nvalue);
-	l->client_flags = client_flags;
-	l->nvalue = nvalue;
-	learn_range(l, nvalue);
-	l->n = n;
-	memcpy((char *)(l->eights + 3) - n, text, n);
-	return to;
+	return (size_t)(out + 2 - line);
 }
 
 static char *

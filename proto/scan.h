@@ -98,25 +98,25 @@ scan_either_few(const char *p, size_t n, char a, char b)
 	return mask;
 }
 
-/* 32 bytes at p, all readable: the index of the first that is a blank or less;
- * 32 if there is none. */
-static inline unsigned
-scan_low32(const char *p)
+/* 32 bytes at p, all readable: which of the first 31 is a blank or less; 31 if
+ * none is. */
+static inline size_t
+scan_low31(const char *p)
 {
 #ifdef SCAN_SSE2
 	const __m128i *at = (const __m128i *)(const void *)p;
-	const __m128i blank = _mm_set1_epi8(' '), none = _mm_setzero_si128();
-	__m128i a = _mm_subs_epu8(_mm_loadu_si128(at), blank);
-	__m128i b = _mm_subs_epu8(_mm_loadu_si128(at + 1), blank);
-	uint64_t mask = (uint64_t)1 << 32 |
-	    (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, none)) |
-	    (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b, none)) << 16;
+	const __m128i blank = _mm_set1_epi8(' ');
+	__m128i a = _mm_max_epu8(_mm_loadu_si128(at), blank);
+	__m128i b = _mm_max_epu8(_mm_loadu_si128(at + 1), blank);
+	uint32_t mask = UINT32_C(1) << 31 |
+	    (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, blank)) |
+	    (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b, blank)) << 16;
 
-	return (unsigned)__builtin_ctzll(mask);
+	return (unsigned)__builtin_ctz(mask);
 #else
-	unsigned i;
+	size_t i;
 
-	for (i = 0; i < 32 && (unsigned char)p[i] > ' '; i++)
+	for (i = 0; i < 31 && (unsigned char)p[i] > ' '; i++)
 		;
 	return i;
 #endif

@@ -210,12 +210,15 @@ static bool
 has_long_key(const char *at, size_t n)
 {
 	size_t i = 0, j;
+	unsigned blanks;
 
 	while (n - i > PROTO_KEY_MAX) {
-		for (j = i + PROTO_KEY_MAX; at[j] != ' '; j--)
-			if (j == i)
+		for (j = PROTO_KEY_MAX - 15;
+		    (blanks = scan_either16(at + i + j, ' ', ' ')) == 0;
+		    j = j > 16 ? j - 16 : 0)
+			if (j == 0)
 				return true;
-		i = j + 1;
+		i += j + 32 - (unsigned)__builtin_clz(blanks);
 	}
 	return false;
 }

@@ -95,12 +95,6 @@ command_is_read(enum op op)
 bool command_read(struct host *, enum proto_name, const struct request *,
     const struct cache_key *, uint16_t *lead);
 
-/* Shorter still: reads that want the value alone, one after another, with the
- * same provisos.  Returns how many of the requests it served, from the first
- * one on. */
-unsigned command_reads(struct host *, enum proto_name, const struct request *,
-    const struct cache_key *, unsigned n);
-
 /* A set whose value is there, of ms one that says nothing but when it expires,
  * what its client flags are, and that nobody need hear of it. */
 static inline bool

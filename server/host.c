@@ -5,6 +5,8 @@
 
 #include <sodium.h>
 
+#include "server/hits.h"
+
 struct host *
 host_new(struct server *srv)
 {
@@ -20,8 +22,9 @@ host_new(struct server *srv)
 	h->batch_most = h->turn != 0 && h->turn < HOST_BATCH ? h->turn :
 	    HOST_BATCH;
 	h->caller.tally = &h->tally;
-	for (unsigned i = 0; i < PLAIN_FORMS; i++)
-		plain_forget(&h->lines[i]);
+	hits_init(h->frames);
+	h->places = (struct plain_keys){ &h->keys->bytes, &h->keys->nbytes,
+		sizeof(*h->keys) };
 	h->handshakes = 0;
 	h->wake = NULL;
 	h->waker = NULL;

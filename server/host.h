@@ -54,7 +54,8 @@ struct host {
 	void *waker; /* the worker, for wake() */
 	struct request batch[HOST_BATCH];
 	struct cache_key keys[HOST_BATCH];
-	struct plain_line lines[PLAIN_FORMS]; /* of the last hits */
+	struct plain_keys places; /* theirs */
+	struct cache_frame frames[PLAIN_FORMS]; /* as the last hits were */
 	char scratch[HOST_BATCH][PROTO_SCRATCH];
 	struct counters counters;
 	struct cache_tally tally;

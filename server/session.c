@@ -7,6 +7,7 @@
 
 #include "proto/plain.h"
 #include "server/command.h"
+#include "server/hits.h"
 #include "server/login.h"
 #include "server/note.h"
 #include "server/rights.h"
@@ -34,12 +35,20 @@ enum stop {
 	STOP_DROP,
 };
 
+/* Keys of a batch that have no requests. */
+struct run {
+	unsigned first, n;
+	enum plain_form form;
+	bool ends;
+};
+
 struct batch {
-	unsigned n;
+	unsigned n, nruns;
 	enum stop stop;
 	const char *head; /* STOP_VALUE, STOP_REFUSE: of the next request */
 	size_t nhead;
 	size_t used; /* bytes of input, the next request's head included */
+	struct run runs[HOST_BATCH];
 };
 
 void
@@ -408,78 +417,114 @@ takes_value(enum op op)
 	    shape == SHAPE_MSET;
 }
 
-/* Parses as many requests as may be looked at ahead. */
+static inline __attribute__((always_inline)) void
+add_run(struct batch *b, enum plain_form form, unsigned n, bool ends)
+{
+	struct run *last = b->nruns > 0 ? &b->runs[b->nruns - 1] : NULL;
+
+	if (last != NULL && last->first + last->n == b->n &&
+	    last->form == form && !last->ends && form != PLAIN_BINARY) {
+		last->n += n;
+		last->ends = ends;
+	} else {
+		b->runs[b->nruns++] = (struct run){ b->n, n, form, ends };
+	}
+	b->n += n;
+}
+
+/* By the short ways.  false: there is nothing for them. */
+static bool
+gather_plain(struct session *s, struct host *h, const char *in, size_t n,
+    struct batch *b)
+{
+	const unsigned most = h->batch_most - b->n;
+
+	if (plain_begins_keys(&s->parser, in, n)) {
+		struct plain_run run = plain_keys(&s->parser, in, n,
+		    &h->places, b->n, most);
+
+		if (run.n > 0)
+			add_run(b, run.form, run.n, run.ends);
+		b->used += run.used;
+		return run.n > 0;
+	}
+	if (plain_begins(&s->parser, in, n)) {
+		size_t used;
+		unsigned got = plain_parse(&s->parser, in, n, &h->batch[b->n],
+		    most, CACHE_SMALL_MAX, &used);
+
+		b->used += used;
+		for (unsigned i = b->n; i < b->n + got; i++) {
+			h->keys[i].bytes = h->batch[i].key;
+			h->keys[i].nbytes = h->batch[i].nkey;
+		}
+		b->n += got;
+		return got > 0;
+	}
+	return false;
+}
+
+/* One of any kind.  false: the batch ends with it, or before it. */
+static bool
+gather_one(struct session *s, struct host *h, const char *in, size_t n,
+    struct batch *b)
+{
+	struct request *req = &h->batch[b->n];
+	size_t len;
+
+	switch (proto_parse(&s->parser, in, n, req, &len)) {
+	case PARSE_MORE:
+		b->stop = STOP_MORE;
+		return false;
+	case PARSE_CLOSE:
+		b->stop = STOP_DROP;
+		return false;
+	case PARSE_REFUSE:
+		b->stop = STOP_REFUSE;
+		b->head = in;
+		b->nhead = len;
+		b->used += len;
+		return false;
+	case PARSE_REQUEST:
+		break;
+	}
+	if (takes_value(req->op) && !take_value(s, req, in, n, &len, b))
+		return false;
+	b->used += len;
+	h->keys[b->n].bytes = req->key;
+	h->keys[b->n].nbytes = req->nkey;
+	if (command_has_key(req->op) || req->op == OP_END) {
+		enum plain_form form = plain_opens(&s->parser, req);
+
+		if (form != PLAIN_FORMS)
+			add_run(b, form, 1, false);
+		else
+			b->n++;
+		return true;
+	}
+	/* It may change what the next bytes mean. */
+	h->keys[b->n].bytes = "";
+	h->keys[b->n++].nbytes = 0;
+	return false;
+}
+
+/* Parses as many requests as may be looked at ahead; n > 0. */
 static void
 gather(struct session *s, struct host *h, const char *in, size_t n,
     struct batch *b)
 {
-	const unsigned most = h->batch_most;
+	do {
+		const char *at = in + b->used;
+		size_t left = n - b->used;
 
-	while (b->n < most) {
-		struct request *req;
-		const char *at;
-		size_t left, len;
-
-		if (b->used < n && plain_begins(&s->parser, in + b->used,
-		    n - b->used)) {
-			b->n += plain_parse(&s->parser, in + b->used,
-			    n - b->used, &h->batch[b->n], most - b->n,
-			    CACHE_SMALL_MAX, &len);
-			b->used += len;
-			if (b->n == most)
-				return;
-		}
+		if (!gather_plain(s, h, at, left, b) &&
+		    !gather_one(s, h, at, left, b))
+			return;
 		if (b->used == n) {
 			b->stop = STOP_MORE;
 			return;
 		}
-		req = &h->batch[b->n];
-		at = in + b->used;
-		left = n - b->used;
-		switch (proto_parse(&s->parser, at, left, req, &len)) {
-		case PARSE_MORE:
-			b->stop = STOP_MORE;
-			return;
-		case PARSE_CLOSE:
-			b->stop = STOP_DROP;
-			return;
-		case PARSE_REFUSE:
-			b->stop = STOP_REFUSE;
-			b->head = at;
-			b->nhead = len;
-			b->used += len;
-			return;
-		case PARSE_REQUEST:
-			break;
-		}
-		if (takes_value(req->op) &&
-		    !take_value(s, req, at, left, &len, b))
-			return;
-		b->used += len;
-		b->n++;
-		/* May change what the next bytes mean. */
-		if (!command_has_key(req->op) && req->op != OP_END)
-			return;
-	}
-}
-
-/* Has memory fetch what the batch is going to touch. */
-static void
-look_ahead(struct host *h, unsigned n)
-{
-	const struct request *req = h->batch, *end = req + n;
-	struct cache_key *key = h->keys;
-
-	for (; req < end; req++, key++) {
-		key->bytes = req->key;
-		key->nbytes = req->nkey;
-	}
-	/* What has none but OP_END, whose key has no bytes, ends a batch. */
-	if (n > 0 && __builtin_expect(!command_has_key(req[-1].op), 0)) {
-		key[-1].bytes = "";
-		key[-1].nbytes = 0;
-	}
-	cache_look_ahead(h->cache, h->keys, n);
+	} while (b->n < h->batch_most);
 }
 
 /* What a step on the way in leads to. */
@@ -523,42 +568,80 @@ run_one(struct session *s, struct host *h, struct request *req,
 		answer_status(s, h, req, req->problem);
 	else
 		run_checked(s, h, req, key);
-	s->fresh = false;
 }
 
 /* Those of the first kind, if that has a short way.  Returns how many. */
 static inline unsigned
-run_alike(struct host *h, enum proto_name proto, const struct request *reqs,
-    const struct cache_key *keys, unsigned n)
+run_alike(struct host *h, enum proto_name proto, unsigned i, unsigned n)
 {
-	if (command_is_read(reqs->op))
-		return command_reads(h, proto, reqs, keys, n);
-	return command_is_write(reqs) ?
-	    command_writes(h, proto, reqs, keys, n) : 0;
+	const struct request *req = &h->batch[i];
+	unsigned metas = 0;
+
+	if (command_is_write(req))
+		return command_writes(h, proto, req, &h->keys[i], n);
+	while (metas < n && plain_is_meta(&req[metas]))
+		metas++;
+	return metas > 0 ? hits_serve(h, PLAIN_META, false, i, metas) : 0;
 }
 
 static void
-run_batch(struct session *s, struct host *h, unsigned n)
+run_requests(struct session *s, struct host *h, unsigned i, unsigned end,
+    bool unobserved)
+{
+	while (i < end && !s->closing) {
+		unsigned served = unobserved ?
+		    run_alike(h, s->parser.proto, i, end - i) : 0;
+
+		if (served == 0) {
+			run_one(s, h, &h->batch[i], &h->keys[i], unobserved);
+			served = 1;
+		}
+		s->fresh = false;
+		i += served;
+	}
+}
+
+static void
+run_keys(struct session *s, struct host *h, const struct run *run,
+    bool unobserved)
+{
+	const unsigned end = run->first + run->n;
+	unsigned i = run->first;
+
+	while (i < end && !s->closing) {
+		unsigned served = unobserved ?
+		    hits_serve(h, run->form, run->ends, i, end - i) : 0;
+
+		if (served == 0) {
+			plain_request(&h->batch[i], run->form, h->keys[i].bytes,
+			    h->keys[i].nbytes, run->ends && i == end - 1);
+			run_one(s, h, &h->batch[i], &h->keys[i], unobserved);
+			served = 1;
+		}
+		s->fresh = false;
+		i += served;
+	}
+}
+
+static void
+run_batch(struct session *s, struct host *h, const struct batch *b)
 {
 	bool unobserved = s->user == NULL &&
 	    atomic_load_explicit(&h->server->observing,
 	    memory_order_relaxed) == 0;
+	unsigned done = 0;
 
-	look_ahead(h, n);
-	for (unsigned i = 0; i < n && !s->closing; i++) {
-		struct request *req = &h->batch[i];
+	cache_look_ahead(h->cache, h->keys, b->n);
+	for (const struct run *r = b->runs; !s->closing; r++) {
+		bool is_last = r == b->runs + b->nruns;
+		unsigned end = is_last ? b->n : r->first;
 
-		if (unobserved) {
-			unsigned served = run_alike(h, s->parser.proto, req,
-			    &h->keys[i], n - i);
-
-			if (served > 0) {
-				s->fresh = false;
-				i += served - 1;
-				continue;
-			}
-		}
-		run_one(s, h, req, &h->keys[i], unobserved);
+		if (done < end)
+			run_requests(s, h, done, end, unobserved);
+		if (is_last || s->closing)
+			return;
+		run_keys(s, h, r, unobserved);
+		done = end + r->n;
 	}
 }
 
@@ -567,11 +650,13 @@ static bool
 serve(struct session *s, struct host *h, const char *in, size_t n,
     size_t *used, enum session_verdict *verdict)
 {
-	struct batch b = { 0 };
+	struct batch b;
 	bool held = true;
 
+	b.used = b.n = b.nruns = 0;
+	b.stop = STOP_FULL;
 	gather(s, h, in, n, &b);
-	run_batch(s, h, b.n);
+	run_batch(s, h, &b);
 	s->served += b.n;
 	*used += b.used;
 	if (s->closing)

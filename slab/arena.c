@@ -79,16 +79,16 @@ map_both(struct arena *a, size_t reserved, int fd)
 {
 	size_t table = (reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page);
 
-	a->base = arena_map(reserved);
+	a->base = arena_map(reserved + ARENA_SLACK);
 	if (a->base == NULL)
 		return false;
 	if (fd >= 0 && !lay_file(a, reserved, fd)) {
-		arena_unmap(a->base, reserved);
+		arena_unmap(a->base, reserved + ARENA_SLACK);
 		return false;
 	}
 	a->pages = arena_map(table);
 	if (a->pages == NULL) {
-		arena_unmap(a->base, reserved);
+		arena_unmap(a->base, reserved + ARENA_SLACK);
 		return false;
 	}
 	/* What clients keep here is none of a core file's business. */
@@ -177,7 +177,7 @@ arena_init_file(struct arena *a, size_t limit, int fd, const char **why)
 void
 arena_fini(struct arena *a)
 {
-	arena_unmap(a->base, a->reserved);
+	arena_unmap(a->base, a->reserved + ARENA_SLACK);
 	arena_unmap(a->pages,
 	    (a->reserved >> ARENA_PAGE_SHIFT) * sizeof(struct page));
 	lock_fini(&a->lock);

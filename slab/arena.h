@@ -51,6 +51,9 @@
 enum {
 	ARENA_PAGE_SHIFT = 16,
 	ARENA_PAGE_SIZE = 1 << ARENA_PAGE_SHIFT,
+	/* Behind the last page, never written: whoever reads an item without
+	 * the lock may have been told that it is longer than it is. */
+	ARENA_SLACK = ARENA_PAGE_SIZE,
 };
 #define ARENA_NONE UINT32_MAX
 

@@ -9,9 +9,9 @@
  *                &view);                                  -> CACHE_FOUND
  *
  * Every call does one thing to one key under one shard lock and returns an
- * outcome; nothing calls back.  Time comes in as seconds (cache_caller.now,
- * never 0, never decreasing), never from a clock, so expiry is tested without
- * sleeping and two caches live in one process.
+ * outcome; nothing calls back but a frame's put().  Time comes in as seconds
+ * (cache_caller.now, never 0, never decreasing), never from a clock, so expiry
+ * is tested without sleeping and two caches live in one process.
  *
  * Small and large.  An item whose key and value together are at most
  * CACHE_SMALL_MAX bytes is small: its value is copied in and out under the
@@ -304,24 +304,26 @@ enum cache_read cache_read(struct cache *, const struct cache_caller *,
     const struct cache_key *, void *dst, struct cache_hit *);
 
 /*
- * The same of one key after another, for replies that stand in a row: each
- * value goes where it will stay if the reply around it is as long as the last
- * one was.
+ * The same of one key after another, for replies that stand in a row:
  *
- *      dst |before, key| value |after|before, key| value |after ...
+ *      at -> |key|line|value|next|key|line|value|next ...
  *
- * Returns how many hits there were that fit into the frame; values says what
- * they are.  When that is fewer than n, *odd is what became of the next key: it
- * missed, or was left alone (ELSE), or is a HIT that does not fit: its value
- * stands where one that fits would.  At most CACHE_AHEAD keys.
+ * Most values are as long as the one before them, with the same client flags,
+ * and so all but key and value stands in the frame.  Of a hit for which nvalue
+ * and client_flags are not true put() writes line and next.  It finds the value
+ * behind a line as long as the frame's and may have to move it; it may make the
+ * frame true for it.  It is called without a lock.
+ *
+ * Returns how many hits there were, and moves at behind the last one's next; up
+ * to CACHE_FRAME_MORE bytes of whatever may follow.  When that is fewer than n,
+ * odd is what became of the next key: it missed, or was left alone (ELSE); else
+ * HIT.  At most CACHE_AHEAD keys.
  */
-struct cache_frame {
-	uint32_t before, after; /* bytes left free around each value */
-	bool key;	   /* before it also as many as the key has */
-	bool any_flags;
-	uint32_t client_flags; /* which fit, if not any does */
-	uint32_t least, span;  /* bytes of a value that fits: from least to
-				  least + span */
+enum {
+	CACHE_NEXT_MAX = 16,
+	CACHE_LINE_MAX = 24,
+	/* Fixed sizes are written, and a key even where none is wanted. */
+	CACHE_FRAME_MORE = CACHE_KEY_MAX + CACHE_LINE_MAX + CACHE_NEXT_MAX,
 };
 
 struct cache_value {
@@ -329,9 +331,27 @@ struct cache_value {
 	uint32_t nvalue, client_flags;
 };
 
+struct cache_frame {
+	char next[CACHE_NEXT_MAX], line[CACHE_LINE_MAX];
+	uint32_t nnext, nline;
+	uint32_t key; /* ~0; or 0: it does not stand there */
+	uint32_t nvalue, client_flags;
+	char *at;
+	enum cache_read odd;
+	/* Returns where the next key goes. */
+	char *(*put)(struct cache_frame *, const struct cache_key *,
+	    const struct cache_value *, char *at, char *value);
+};
+
+/* Where the value goes of a key that goes to at. */
+static inline char *
+cache_frame_value(const struct cache_frame *f, char *at, uint32_t nkey)
+{
+	return at + (nkey & f->key) + f->nline;
+}
+
 unsigned cache_read_run(struct cache *, const struct cache_caller *,
-    const struct cache_key *, unsigned n, const struct cache_frame *,
-    char *dst, struct cache_value *values, enum cache_read *odd);
+    const struct cache_key *, unsigned n, struct cache_frame *);
 
 /* STORED, NOT_STORED, EXISTS, NOT_FOUND (compare), TOO_LARGE, NO_MEMORY.
  * view (may be NULL) gets cas, nvalue and class_id on STORED. */

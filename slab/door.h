@@ -194,7 +194,7 @@ __attribute__((always_inline)) static inline void
 door_copy_short(char *to, const char *from, size_t n)
 {
 	memcpy(to, from, 32);
-	if (n > 64) {
+	if (__builtin_expect(n > 64, 1)) {
 		memcpy(to + 32, from + 32, 32);
 		memcpy(to + n - 64, from + n - 64, 32);
 	}

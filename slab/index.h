@@ -141,7 +141,7 @@ index_tag(uint64_t hash)
 {
 	uint16_t tag = hash_tag(hash);
 
-	return tag != 0 ? tag : 1;
+	return (uint16_t)(tag + (tag == 0));
 }
 
 /*
@@ -291,6 +291,14 @@ index_bucket_in(const struct index_bucket *lines, unsigned shard_bits,
 	return &lines[index_bucket_of(ix, hash) << shard_bits | shard];
 }
 
+/* That whose first entry this is. */
+static inline const struct index_bucket *
+index_bucket_at(const handle *entry)
+{
+	return (const struct index_bucket *)(const void *)((const char *)entry -
+	    offsetof(struct index_bucket, entry));
+}
+
 /* Races by intent. */
 __attribute__((no_sanitize("thread"))) static inline const handle *
 index_spot(const struct index *ix, const struct index_bucket *b, uint64_t hash,
@@ -299,7 +307,7 @@ index_spot(const struct index *ix, const struct index_bucket *b, uint64_t hash,
 	uint32_t matches = index_match(b, index_tag(hash));
 
 	if (__builtin_expect(matches != 0, 1))
-		return &b->entry[__builtin_ctz(matches)];
+		return b->entry + (unsigned)__builtin_ctz(matches);
 	*cell = b->overflow;
 	__builtin_prefetch(&ix->cells[*cell]);
 	return NULL;
@@ -313,7 +321,7 @@ index_spot_cell(const struct index *ix, uint64_t hash, uint32_t *cell)
 	uint32_t matches = index_match_cell(c, index_tag(hash));
 
 	if (matches != 0)
-		return &c->entry[__builtin_ctz(matches)];
+		return c->entry + (unsigned)__builtin_ctz(matches);
 	*cell = c->next;
 	__builtin_prefetch(&ix->cells[*cell]);
 	return NULL;

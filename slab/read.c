@@ -14,9 +14,7 @@ enum {
 
 /* ------------------------------------------------------------ ahead */
 
-/* How many lines of the items of this batch are to be fetched: as many as the
- * first has, wherever it begins.  Most batches are of one kind, and it is but a
- * hint. */
+/* How many lines of an item so large there are, wherever it begins. */
 static unsigned
 lines_of(const struct cache *c, handle h)
 {
@@ -40,18 +38,10 @@ fetch_item(const struct cache *c, handle h, unsigned lines)
 	const char *at = slab_at(&c->slab, h);
 
 	__builtin_prefetch(at, 0, 2);
-	switch (lines) {
-	default:
-		__builtin_prefetch(at + 3 * LINE, 0, 2);
-		/* FALLTHROUGH */
-	case 3:
+	__builtin_prefetch(at + LINE, 0, 2);
+	if (lines > 2) {
 		__builtin_prefetch(at + 2 * LINE, 0, 2);
-		/* FALLTHROUGH */
-	case 2:
-		__builtin_prefetch(at + LINE, 0, 2);
-		/* FALLTHROUGH */
-	case 1:
-		break;
+		__builtin_prefetch(at + 3 * LINE, 0, 2);
 	}
 }
 
@@ -64,7 +54,8 @@ struct further {
 /* A round for each cell of a chain: who looks without the lock may be led
  * astray, so of no more than a sane one has. */
 static __attribute__((noinline)) void
-fetch_further(const struct cache *c, struct further *list, unsigned n)
+fetch_further(const struct cache *c, struct further *list, unsigned n,
+    unsigned lines)
 {
 	for (unsigned round = 0; n > 0 && round < CELLS; round++) {
 		unsigned left = 0;
@@ -79,20 +70,38 @@ fetch_further(const struct cache *c, struct further *list, unsigned n)
 				list[left] = f;
 				left += f.cell != 0;
 			} else if ((h = index_peek(f.key->spot)) != 0) {
-				fetch_item(c, h, lines_of(c, h));
+				fetch_item(c, h, lines);
 			}
 		}
 		n = left;
 	}
 }
 
+/* The first round leaves the key's bucket in spot, the next one its entry. */
+__attribute__((always_inline)) static inline const handle *
+spot_of(const struct cache *c, const struct cache_key *k, uint32_t *cell)
+{
+	return index_spot(&c->shards[0].index, index_bucket_at(k->spot),
+	    k->hash, cell);
+}
+
+/* As many lines as the first item has are fetched of all: most batches are of
+ * one kind, and it is but a hint. */
+static unsigned
+lines_ahead(const struct cache *c, const struct cache_key *k)
+{
+	uint32_t cell;
+	const handle *spot = spot_of(c, k, &cell);
+
+	return spot != NULL && index_peek(spot) != 0 ?
+	    lines_of(c, index_peek(spot)) : LINES_MAX;
+}
+
 void
 cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 {
-	const struct index_bucket *buckets[CACHE_AHEAD];
 	struct further further[CACHE_AHEAD];
-	/* A single item is read at once, and its lines come of themselves. */
-	unsigned nfurther = 0, lines = n > 1 ? 0 : 1;
+	unsigned nfurther = 0, lines = 0;
 	const struct shard *shards = c->shards;
 	const struct index_bucket *lines_at = c->space->lines;
 	uint64_t seed = c->seed;
@@ -104,29 +113,27 @@ cache_look_ahead(const struct cache *c, struct cache_key *keys, unsigned n)
 		unsigned shard = hash & mask;
 
 		keys[i].hash = hash;
-		buckets[i] = index_bucket_in(lines_at, shard_bits,
-		    &shards[shard].index, shard, hash);
-		__builtin_prefetch(buckets[i]);
+		keys[i].spot = index_bucket_in(lines_at, shard_bits,
+		    &shards[shard].index, shard, hash)->entry;
+		__builtin_prefetch(keys[i].spot);
 	}
+	/* A single item is read at once, and its lines come of themselves. */
+	if (n > 1)
+		lines = lines_ahead(c, &keys[0]);
 	for (unsigned i = 0; i < n; i++) {
 		struct cache_key *k = &keys[i];
 		uint32_t cell;
-		handle h;
 
-		k->spot = index_spot(&shards[0].index, buckets[i], k->hash,
-		    &cell);
-		if (__builtin_expect(k->spot == NULL, 0)) {
-			further[nfurther] = (struct further){ k, cell };
-			nfurther += cell != 0;
+		k->spot = spot_of(c, k, &cell);
+		if (__builtin_expect(k->spot != NULL, 1)) {
+			fetch_item(c, index_peek(k->spot), lines);
 			continue;
 		}
-		h = index_peek(k->spot);
-		if (__builtin_expect(lines == 0, 0) && h != 0)
-			lines = lines_of(c, h);
-		fetch_item(c, h, lines);
+		further[nfurther] = (struct further){ k, cell };
+		nfurther += cell != 0;
 	}
 	if (nfurther > 0)
-		fetch_further(c, further, nfurther);
+		fetch_further(c, further, nfurther, lines);
 }
 
 /* ------------------------------------------------------------ marking */
@@ -160,9 +167,9 @@ struct sight {
 	handle h;
 	uint32_t first;
 	uint32_t nvalue, client_flags;
-	uint32_t deadline, accessed;
-	uint64_t cas;
+	uint32_t accessed;
 	uint64_t seen;
+	char *value; /* a copy of it */
 };
 
 /* See readers.h for why the item may be something else by now.  false: try
@@ -200,7 +207,7 @@ mark_unlocked(struct shard *s, struct cache_reader *reader,
 enum { DETOUR = ITEM_STALE | ITEM_WIN_SENT | ITEM_BINARY };
 
 /* The value, from behind the key; returns the client flags. */
-__attribute__((always_inline)) static inline uint32_t
+DOOR_RACES __attribute__((always_inline)) static inline uint32_t
 take(const struct item *it, uint32_t nkey, uint32_t nvalue, uint32_t first,
     void *dst)
 {
@@ -279,11 +286,9 @@ struct run {
 	const struct page *pages;
 	struct cache_class_tally *tallies;
 	struct cache_reader *reader; /* NULL: marks need the lock */
-	unsigned unit_shift, page_shift;
+	unsigned unit_shift;
 	uint32_t now;
 	uint32_t sampled; /* hashes below it are */
-	struct cache_frame frame;
-	uint32_t key; /* all ones if the frame has it */
 };
 
 __attribute__((always_inline)) static inline void
@@ -302,22 +307,72 @@ run_begin(struct run *r, struct cache *c, const struct cache_caller *w)
 	r->reader = atomic_load_explicit(&c->policy.flat,
 	    memory_order_relaxed) ? NULL : w->reader;
 	r->unit_shift = a->unit_shift;
-	r->page_shift = ARENA_PAGE_SHIFT - a->unit_shift;
 	r->now = w->now;
 	r->sampled = atomic_load_explicit(&c->pressure.below,
 	    memory_order_relaxed);
 }
 
+/* Sixteen bytes at a time. */
+__attribute__((noinline)) static void
+put_key_odd(char *to, const char *key, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i + 16 < n; i += 16)
+		memcpy(to + i, key + i, 16);
+	for (; i < n; i++)
+		to[i] = key[i];
+}
+
+/* Is that the item's key?  Framed, a copy of it goes to `to': what was loaded
+ * to be compared need not be loaded again. */
+DOOR_RACES __attribute__((always_inline)) static inline bool
+take_key(const struct item *it, const char *key, size_t n, bool framed,
+    char *to)
+{
+	char first[16], last[16];
+
+	if (!shard_same_bytes((const char *)(it + 1), key, n))
+		return false;
+	if (!framed)
+		return true;
+	if (__builtin_expect(n - 16 > 16, 0)) {
+		put_key_odd(to, key, n);
+		return true;
+	}
+	memcpy(first, key, 16);
+	memcpy(last, key + n - 16, 16);
+	memcpy(to, first, 16);
+	memcpy(to + n - 16, last, 16);
+	return true;
+}
+
+DOOR_RACES __attribute__((always_inline)) static inline char *
+put_line(const struct cache_frame *f, char *to)
+{
+	uint32_t nline = f->nline;
+
+	memcpy(to, f->line, 8);
+	if (__builtin_expect(nline > 8, 0))
+		memcpy(to + 8, f->line + 8, CACHE_LINE_MAX - 8);
+	return to + nline;
+}
+
 /*
  * From where look-ahead saw the item.  Nothing that is read is believed before
- * lock_unmoved() has said so: first of the lengths, so that key and value lie
- * within the chunk, then of all.  Races by intent.  false: search() has to.
+ * lock_unmoved() has said so.  If the length is no true one, bytes are read
+ * that are not the item's, but they can be: behind the last page there is room
+ * for any small value (arena.h).  Races by intent.  false: search() has to.
+ *
+ * The value goes to `to'; framed, the key, with line and value behind it.  Each
+ * may write some bytes too many, so what stands behind it is written after it.
  */
-__attribute__((always_inline)) static inline bool
+DOOR_RACES __attribute__((always_inline)) static inline bool
 glimpse(const struct run *r, const struct shard *s,
-    const struct cache_key *k, void *dst, struct sight *sight)
+    const struct cache_key *k, const struct cache_frame *f, bool framed,
+    char *to, struct sight *sight, uint32_t *deadline)
 {
-	uint32_t nbytes = k->nbytes, nvalue;
+	uint32_t nkey = k->nbytes, nvalue;
 	struct item *it;
 
 	/* Made even: then it differs if the lock is held. */
@@ -330,59 +385,28 @@ glimpse(const struct run *r, const struct shard *s,
 	sight->first = item_first(it);
 	sight->nvalue = nvalue = __atomic_load_n(&it->nvalue,
 	    __ATOMIC_RELAXED);
-	sight->deadline = atomic_load_explicit(&it->deadline,
-	    memory_order_relaxed);
-	if (__builtin_expect(!shard_owns_first(s, sight->first, nbytes,
-	    DETOUR) || is_past(sight->deadline, r->now) ||
-	    (!door_is_short(nvalue) && cache_is_large(nbytes, nvalue)) ||
-	    !lock_unmoved(&s->lock, sight->seen) ||
-	    !shard_same_bytes((const char *)(it + 1), k->bytes, nbytes), 0))
+	*deadline = atomic_load_explicit(&it->deadline, memory_order_relaxed);
+	if (__builtin_expect(!shard_owns_first(s, sight->first, nkey,
+	    DETOUR) || is_past(*deadline, r->now) ||
+	    !take_key(it, k->bytes, nkey, framed, to), 0))
 		return false;
-	sight->client_flags = take(it, nbytes, nvalue, sight->first, dst);
-	sight->cas = it->cas; /* too wide for an atomic where it stands */
+	if (framed)
+		to = put_line(f, to + (nkey & f->key));
+	sight->value = to;
+	if (__builtin_expect(!door_is_short(nvalue), 0) &&
+	    cache_is_large(nkey, nvalue))
+		return false;
+	sight->client_flags = take(it, nkey, nvalue, sight->first, to);
 	sight->accessed = __atomic_load_n(&it->accessed, __ATOMIC_RELAXED);
 	return __builtin_expect(lock_unmoved(&s->lock, sight->seen), 1);
 }
 
-/* What a hit leaves behind. */
-__attribute__((always_inline)) static inline void
-account(const struct run *r, struct shard *s, const struct cache_key *k,
-    const struct sight *sight)
+/* Too wide for an atomic where it stands.  false: it may not be the item's. */
+DOOR_RACES __attribute__((always_inline)) static inline bool
+glimpse_cas(const struct shard *s, const struct sight *sight, uint64_t *cas)
 {
-	unsigned class_id = atomic_load_explicit(
-	    &r->pages[sight->h >> r->page_shift].class_id,
-	    memory_order_relaxed);
-
-	door_count(&r->tallies[class_id].hits_to_hot +
-	    (sight->first / item_word(0, 0, 0, 1) & ITEM_QUEUE));
-	if (!is_marked(sight->first, sight->accessed, r->now) &&
-	    !mark_unlocked(s, r->reader, sight, r->now))
-		mark_locked(r->c, s, r->w, k, sight->h);
-	if (__builtin_expect((uint32_t)(k->hash >> 32) < r->sampled, 0))
-		tell_hit(r->c, k, class_id, sight->nvalue, sight->deadline,
-		    r->now, true);
-}
-
-DOOR_RACES enum cache_read
-cache_read(struct cache *c, const struct cache_caller *w,
-    const struct cache_key *k, void *dst, struct cache_hit *hit)
-{
-	struct shard *s = door_shard(c, k->hash);
-	struct sight sight;
-	struct run r;
-
-	flush_tick(c, w);
-	run_begin(&r, c, w);
-	if (!glimpse(&r, s, k, dst, &sight))
-		return search(c, s, w, k, dst, hit);
-	hit->client_flags = sight.client_flags;
-	hit->nvalue = sight.nvalue;
-	hit->cas = sight.cas;
-	hit->deadline = sight.deadline;
-	hit->accessed = sight.accessed;
-	hit->fetched = sight.first & item_word(0, 0, 0, ITEM_FETCHED);
-	account(&r, s, k, &sight);
-	return CACHE_READ_HIT;
+	*cas = sight->it->cas;
+	return __builtin_expect(lock_unmoved(&s->lock, sight->seen), 1);
 }
 
 /* *r has to be in memory: gcc would make variables of its fields, find no
@@ -392,6 +416,64 @@ cache_read(struct cache *c, const struct cache_caller *w,
 #else
 #define IN_MEMORY __attribute__((noinline))
 #endif
+
+DOOR_RACES __attribute__((always_inline)) static inline unsigned
+class_of(const struct run *r, const struct item *it)
+{
+	size_t page = (size_t)((const char *)it - r->base) >> ARENA_PAGE_SHIFT;
+
+	return atomic_load_explicit(&r->pages[page].class_id,
+	    memory_order_relaxed);
+}
+
+/* By now it may be another item that is told of: the sample bears that. */
+DOOR_RACES static IN_MEMORY void
+tell_sampled(const struct run *r, const struct cache_key *k,
+    const struct item *it, uint32_t nvalue)
+{
+	tell_hit(r->c, k, class_of(r, it), nvalue,
+	    atomic_load_explicit(&it->deadline, memory_order_relaxed),
+	    r->now, true);
+}
+
+/* What a hit leaves behind. */
+DOOR_RACES __attribute__((always_inline)) static inline void
+account(const struct run *r, struct shard *s, const struct cache_key *k,
+    const struct sight *sight)
+{
+	struct cache_class_tally *tally = &r->tallies[class_of(r, sight->it)];
+
+	door_count(&tally->hits_to_hot +
+	    (sight->first / item_word(0, 0, 0, 1) & ITEM_QUEUE));
+	if (!is_marked(sight->first, sight->accessed, r->now) &&
+	    !mark_unlocked(s, r->reader, sight, r->now))
+		mark_locked(r->c, s, r->w, k, sight->h);
+	if (__builtin_expect((uint32_t)(k->hash >> 32) < r->sampled, 0))
+		tell_sampled(r, k, sight->it, sight->nvalue);
+}
+
+DOOR_RACES enum cache_read
+cache_read(struct cache *c, const struct cache_caller *w,
+    const struct cache_key *k, void *dst, struct cache_hit *hit)
+{
+	struct shard *s = door_shard(c, k->hash);
+	uint32_t deadline;
+	struct sight sight;
+	struct run r;
+
+	flush_tick(c, w);
+	run_begin(&r, c, w);
+	if (!glimpse(&r, s, k, NULL, false, dst, &sight, &deadline) ||
+	    !glimpse_cas(s, &sight, &hit->cas))
+		return search(c, s, w, k, dst, hit);
+	hit->client_flags = sight.client_flags;
+	hit->nvalue = sight.nvalue;
+	hit->deadline = deadline;
+	hit->accessed = sight.accessed;
+	hit->fetched = sight.first & item_word(0, 0, 0, ITEM_FETCHED);
+	account(&r, s, k, &sight);
+	return CACHE_READ_HIT;
+}
 
 /* Under the lock. */
 static IN_MEMORY enum cache_read
@@ -407,43 +489,65 @@ run_search(const struct run *r, struct shard *s, const struct cache_key *k,
 	return found;
 }
 
+/*
+ * The next key.  Returns where the one after it goes if it is a hit, seen from
+ * here, and like the frame.  Else NULL, and f->odd says what it is; a hit is in
+ * *v then, and put() has to write what is around the value.
+ */
+DOOR_RACES __attribute__((always_inline)) static inline char *
+read_next(const struct run *r, const struct cache_key *k,
+    struct cache_frame *f, char *at, struct cache_value *v)
+{
+	struct shard *s = &r->shards[k->hash & r->mask];
+	struct sight sight;
+	uint32_t deadline;
+	char *end;
+
+	if (__builtin_expect(!glimpse(r, s, k, f, true, at, &sight,
+	    &deadline), 0))
+		goto search;
+	if (__builtin_expect(sight.nvalue != f->nvalue, 0) ||
+	    __builtin_expect(sight.client_flags != f->client_flags, 0)) {
+		if (!glimpse_cas(s, &sight, &v->cas))
+			goto search;
+		v->nvalue = sight.nvalue;
+		v->client_flags = sight.client_flags;
+		account(r, s, k, &sight);
+		return NULL;
+	}
+	account(r, s, k, &sight);
+	end = sight.value + sight.nvalue;
+	memcpy(end, f->next, CACHE_NEXT_MAX);
+	return end + f->nnext;
+search:
+	f->odd = run_search(r, s, k, cache_frame_value(f, at, k->nbytes), v);
+	if (f->key != 0)
+		put_key_odd(at, k->bytes, k->nbytes);
+	return NULL;
+}
+
 DOOR_RACES unsigned
 cache_read_run(struct cache *c, const struct cache_caller *w,
-    const struct cache_key *keys, unsigned n, const struct cache_frame *f,
-    char *dst, struct cache_value *v, enum cache_read *odd)
+    const struct cache_key *keys, unsigned n, struct cache_frame *f)
 {
 	const struct cache_key *k = keys, *end = keys + n;
+	char *at = f->at, *next;
+	struct cache_value v;
 	struct run r;
 
-	*odd = CACHE_READ_HIT;
+	f->odd = CACHE_READ_HIT;
 	flush_tick(c, w);
 	run_begin(&r, c, w);
-	r.frame = *f;
-	r.key = f->key ? UINT32_MAX : 0;
 	do {
-		struct shard *s = &r.shards[k->hash & r.mask];
-		struct sight sight;
-
-		dst += r.frame.before + (k->nbytes & r.key);
-		if (__builtin_expect(glimpse(&r, s, k, dst, &sight), 1)) {
-			v->cas = sight.cas;
-			v->nvalue = sight.nvalue;
-			account(&r, s, k, &sight);
-			v->client_flags = sight.client_flags;
-		} else {
-			*odd = run_search(&r, s, k, dst, v);
-			if (*odd != CACHE_READ_HIT)
+		next = read_next(&r, k, f, at, &v);
+		if (__builtin_expect(next == NULL, 0)) {
+			if (f->odd != CACHE_READ_HIT)
 				break;
-			sight.nvalue = v->nvalue;
-			sight.client_flags = v->client_flags;
+			next = f->put(f, k, &v, at,
+			    cache_frame_value(f, at, k->nbytes));
 		}
-		if (__builtin_expect(sight.nvalue - r.frame.least >
-		    r.frame.span ||
-		    (sight.client_flags != r.frame.client_flags &&
-			!r.frame.any_flags), 0))
-			break;
-		dst += sight.nvalue + r.frame.after;
-		v++;
+		at = next;
 	} while (++k < end);
+	f->at = at;
 	return (unsigned)(k - keys);
 }

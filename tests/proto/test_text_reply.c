@@ -192,62 +192,61 @@ START_TEST(values_end_with_cr_lf)
 }
 END_TEST
 
-enum { BEFORE = 32, VALUE_MAX = 4096 };
-
-/* A hit by the short way, after another one: the same bytes, and none before
- * them. */
+/* The line that stands between key and value. */
 static void
-check_short(struct plain_line *line, uint32_t nkey, uint32_t flags,
-    uint32_t nvalue, bool last)
+check_line(enum plain_form form, const struct request *req, uint32_t flags,
+    uint32_t nvalue, uint64_t cas)
 {
-	static char keys[PROTO_KEY_MAX], bytes[VALUE_MAX];
-	static char out[BEFORE + PROTO_REPLY_MAX + VALUE_MAX + PLAIN_LINE];
-	char want[PROTO_REPLY_MAX], *at = out + BEFORE, *value, *end;
-	struct request req = { .op = OP_GET, .key = keys, .nkey = nkey,
-		.last = last };
+	char want[PROTO_REPLY_MAX], line[PLAIN_LINE_MAX];
 	struct result res = { .status = STATUS_FOUND, .has_value = true,
-		.client_flags = flags, .nvalue = nvalue };
-	size_t nhead;
+		.client_flags = flags, .nvalue = nvalue, .cas = cas };
+	size_t nhead = (size_t)(proto_compose(PROTO_TEXT, want, req, &res) -
+	    want);
+	size_t before = form == PLAIN_META ? 0 : 6 + req->nkey, n;
 
-	memset(keys, 'k', sizeof(keys));
-	nhead = (size_t)(text_compose(want, &req, &res) - want);
-	memset(bytes, 'v', sizeof(bytes));
-	memset(out, '.', sizeof(out));
-	value = at + plain_head(line, PLAIN_TEXT, &req);
-	memcpy(value, bytes, nvalue);
-	if (!plain_knows(line, PLAIN_TEXT, flags, nvalue))
-		value = plain_learn(line, PLAIN_TEXT, flags, nvalue, value);
-	ck_assert(plain_knows(line, PLAIN_TEXT, flags, nvalue));
-	end = plain_put(line, PLAIN_TEXT, &req, flags, 0, at, value, nvalue) +
-	    plain_after(PLAIN_TEXT, &req);
-	ck_assert_ptr_eq(value, at + nhead);
-	ck_assert_mem_eq(at, want, nhead);
-	ck_assert_mem_eq(value, bytes, nvalue);
-	ck_assert_ptr_eq(end, value + nvalue + (last ? 7 : 2));
-	ck_assert_mem_eq(value + nvalue, "\r\nEND\r\n", last ? 7 : 2);
-	for (unsigned i = 0; i < BEFORE; i++)
-		ck_assert_int_eq(out[i], '.');
+	n = plain_line(line, form, flags, nvalue, cas);
+	ck_assert_uint_eq(before + n, nhead);
+	ck_assert_mem_eq(want + before, line, n);
+	ck_assert_uint_le(n, form == PLAIN_GETS ? PLAIN_LINE_MAX :
+						  PLAIN_LINE);
 }
 
 START_TEST(short_way_of_hits)
 {
-	static const uint32_t keys[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33,
-		249, 250 };
 	static const uint32_t numbers[] = { 0, 9, 10, 99, 100, 999, 1000, 4090,
 		65536, 4294967295 };
-	struct plain_line line;
 	unsigned n = sizeof(numbers) / sizeof(numbers[0]);
+	struct request get = { .op = OP_GET, .key = "key", .nkey = 3 };
+	struct request gets = { .op = OP_GETS, .key = "key", .nkey = 3 };
+	struct request mg = { .op = OP_MG, .key = "key", .nkey = 3,
+		.meta = { .nflags = 1, .has = META_BIT('v'),
+		    .flags = { { .letter = 'v' } } } };
 
-	plain_forget(&line);
-	check_short(&line, 1, 0, 0, true);
-	for (unsigned k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
-		for (unsigned f = 0; f < n; f++)
-			for (unsigned v = 0; v < 8; v++) {
-				check_short(&line, keys[k], numbers[f],
-				    numbers[v], v & 1);
-				check_short(&line, keys[k], numbers[f],
-				    numbers[v], f & 1);
-			}
+	for (unsigned f = 0; f < n; f++)
+		for (unsigned v = 0; v < n; v++) {
+			check_line(PLAIN_KEYS, &get, numbers[f], numbers[v],
+			    7);
+			check_line(PLAIN_GETS, &gets, numbers[f], numbers[v],
+			    numbers[v]);
+			check_line(PLAIN_GETS, &gets, numbers[f], numbers[v],
+			    UINT64_MAX);
+			check_line(PLAIN_META, &mg, numbers[f], numbers[v], 7);
+		}
+}
+END_TEST
+
+START_TEST(short_way_of_keys)
+{
+	char key[PROTO_KEY_MAX], out[PROTO_KEY_MAX + 1];
+
+	for (unsigned i = 0; i < sizeof(key); i++)
+		key[i] = (char)('!' + i % 90);
+	for (unsigned n = 1; n <= sizeof(key); n++) {
+		memset(out, ' ', sizeof(out));
+		plain_put_key(out, key, n);
+		ck_assert_mem_eq(out, key, n);
+		ck_assert_int_eq(out[n], ' ');
+	}
 }
 END_TEST
 
@@ -265,6 +264,7 @@ text_reply_suite(void)
 	tcase_add_test(c, stats);
 	tcase_add_test(c, values_end_with_cr_lf);
 	tcase_add_test(c, short_way_of_hits);
+	tcase_add_test(c, short_way_of_keys);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -218,25 +218,41 @@ model_hit(struct model *m, const struct cache_want *wanted)
 		m->fetched = true;
 }
 
+static struct cache_value last_put;
+
+static char *
+put_nothing(struct cache_frame *f, const struct cache_key *k,
+    const struct cache_value *v, char *at, char *value)
+{
+	agree(value == cache_frame_value(f, at, k->nbytes));
+	last_put = *v;
+	return value + v->nvalue;
+}
+
 /* What it does not tell is left as it is. */
 static enum cache_read
 run_of_one(const struct cache_key *k, char *room, struct cache_hit *hit)
 {
-	struct cache_frame f = { .any_flags = maybe(2), .least = maybe(2),
-		.span = maybe(2) ? UINT32_MAX : 20 };
-	enum cache_read odd;
-	struct cache_value v;
-	bool fits;
+	struct cache_frame f = { .key = maybe(2) ? UINT32_MAX : 0,
+		.nvalue = UINT32_MAX, .at = room, .put = put_nothing };
+	char *value = cache_frame_value(&f, room, k->nbytes);
 
-	if (cache_read_run(c, &w, k, 1, &f, room, &v, &odd) == 0 &&
-	    odd != CACHE_READ_HIT)
-		return odd;
-	fits = v.nvalue - f.least <= f.span &&
-	    (f.any_flags || v.client_flags == 0);
-	agree(cache_read_run(c, &w, k, 1, &f, room, &v, &odd) == fits);
-	hit->nvalue = v.nvalue;
-	hit->client_flags = v.client_flags;
-	hit->cas = v.cas;
+	if (cache_read_run(c, &w, k, 1, &f) == 0)
+		return f.odd;
+	agree(f.odd == CACHE_READ_HIT);
+	agree(f.at == value + last_put.nvalue);
+	if (f.key != 0)
+		agree(memcmp(room, k->bytes, k->nbytes) == 0);
+	hit->nvalue = last_put.nvalue;
+	hit->client_flags = last_put.client_flags;
+	hit->cas = last_put.cas;
+	/* Once more, like the one before. */
+	f.nvalue = hit->nvalue;
+	f.client_flags = hit->client_flags;
+	f.at = room;
+	agree(cache_read_run(c, &w, k, 1, &f) == 1);
+	agree(f.at == value + hit->nvalue);
+	memmove(room, value, hit->nvalue);
 	return CACHE_READ_HIT;
 }
 

@@ -1,5 +1,6 @@
 /* test_read.c - reading without the lock, while others write. */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "tests/slab/caches.h"
 
@@ -97,30 +98,66 @@ check_hit(struct thread *t, uint32_t n, const unsigned char *value,
 			t->fault = "parts of two values";
 }
 
-/* All of them at once, laid out for a reply. */
+/* A reply is a key in brackets, the line, the value and a full stop. */
+enum { NEXT = 3, LINE = 6 };
+
+static char *
+put_odd(struct cache_frame *f, const struct cache_key *k,
+    const struct cache_value *v, char *at, char *value)
+{
+	char line[LINE + 4];
+	int n = snprintf(line, sizeof(line), "]%04u:", v->nvalue % 10000);
+
+	(void)k;
+	(void)at;
+	ck_assert_int_eq(n, LINE);
+	memcpy(value - LINE, line, LINE);
+	memcpy(f->line, line, LINE);
+	memcpy(value + v->nvalue, f->next, NEXT);
+	f->nvalue = v->nvalue;
+	f->client_flags = v->client_flags;
+	return value + v->nvalue + NEXT;
+}
+
+static const struct cache_frame frame = {
+	.next = ".\n[", .nnext = NEXT, .nline = LINE, .key = UINT32_MAX,
+	.nvalue = UINT32_MAX, .put = put_odd,
+};
+
+/* The reply to a key, whose length is in its line; returns the next one's. */
+static char *
+check_reply(struct thread *t, const struct cache_key *k, unsigned n, char *at)
+{
+	char *line = at + k->nbytes, *value = line + LINE;
+	unsigned mark = (unsigned char)*value;
+	struct cache_hit hit = { .nvalue = (uint32_t)atoi(line + 1),
+		.client_flags = flags_of(mark) };
+
+	if (memcmp(at, k->bytes, k->nbytes) != 0)
+		t->fault = "another key";
+	check_hit(t, n, (unsigned char *)value, &hit);
+	if (memcmp(value + hit.nvalue, ".\n[", NEXT) != 0)
+		t->fault = "another end";
+	return value + hit.nvalue + NEXT;
+}
+
+/* All of them at once. */
 static void
 read_run(struct thread *t, const struct cache_key *keys)
 {
-	enum { BEFORE = 6, AFTER = 2 };
-	const struct cache_frame f = { .before = BEFORE, .after = AFTER,
-		.key = true, .any_flags = true, .span = CACHE_SMALL_MAX };
-	static _Thread_local char out[KEYS * 512];
-	struct cache_value values[KEYS];
-	enum cache_read odd;
+	static _Thread_local char out[KEYS * 512 + CACHE_FRAME_MORE];
+	struct cache_frame f = frame;
 	char *at = out;
 	unsigned n;
 
-	n = cache_read_run(c, &t->caller, keys, KEYS, &f, out, values, &odd);
-	if (n < KEYS && odd == CACHE_READ_HIT)
-		t->fault = "a hit that should have fitted";
-	for (unsigned i = 0; i < n; i++) {
-		struct cache_hit hit = { .nvalue = values[i].nvalue,
-			.client_flags = values[i].client_flags };
-
-		at += BEFORE + keys[i].nbytes;
-		check_hit(t, i, (unsigned char *)at, &hit);
-		at += hit.nvalue + AFTER;
-	}
+	f.at = out;
+	n = cache_read_run(c, &t->caller, keys, KEYS, &f);
+	if (n < KEYS && f.odd == CACHE_READ_HIT)
+		t->fault = "a hit that ended the run";
+	for (unsigned i = 0; i < n; i++)
+		at = check_reply(t, &keys[i], i, at);
+	if (at != f.at)
+		t->fault = "another end of the run";
 }
 
 static void *
@@ -207,52 +244,65 @@ START_TEST(marks_as_with_the_lock)
 }
 END_TEST
 
-/* A run stops behind what does not fit, and before what is no hit. */
-START_TEST(a_run_ends_where_its_frame_does)
+static unsigned odds;
+
+static char *
+put_counting(struct cache_frame *f, const struct cache_key *k,
+    const struct cache_value *v, char *at, char *value)
 {
-	static const char *const names[] = { "k1", "key2", "k3", "gone", "k5" };
-	struct cache_frame f = { .before = 3, .after = 2, .key = true,
-		.client_flags = 7, .least = 10, .span = 89 };
-	struct cache_value values[5];
+	odds++;
+	ck_assert_ptr_eq(value, cache_frame_value(f, at, k->nbytes));
+	return put_odd(f, k, v, at, value);
+}
+
+/* What is like the last one is written without being asked about, a run ends
+ * before what is no hit. */
+START_TEST(a_run_of_replies)
+{
+	static const char *const names[] = { "k1", "key2-0123456789abcdef",
+		"k3", "gone", "k5" };
+	static const uint32_t sizes[] = { 40, 40, 50, 0, 50 };
+	struct cache_frame f = frame;
 	struct cache_key keys[5];
-	char out[400], big[200];
-	enum cache_read odd;
+	char out[600 + CACHE_FRAME_MORE], want[600] = "", big[200];
 
 	open_cache();
 	memset(big, 'b', sizeof(big));
 	for (unsigned i = 0; i < 5; i++) {
-		struct cache_put p = { .value = big, .nvalue = 10 + i,
-			.client_flags = 7 };
+		struct cache_put p = { .value = big, .nvalue = sizes[i],
+			.client_flags = i == 1 ? 7 : 0 };
 
 		keys[i] = key(names[i]);
-		if (i != 3)
-			ck_assert_int_eq(cache_store(c, &w, &keys[i], &p,
-			    NULL), CACHE_STORED);
+		if (i == 3)
+			continue;
+		ck_assert_int_eq(cache_store(c, &w, &keys[i], &p, NULL),
+		    CACHE_STORED);
+		if (i < 3)
+			sprintf(want + strlen(want), "%s]%04u:%.*s.\n[",
+			    names[i], sizes[i], (int)sizes[i], big);
 	}
-	cache_look_ahead(c, keys, 5);
-	memset(out, '.', sizeof(out));
-	ck_assert_uint_eq(cache_read_run(c, &w, keys, 5, &f, out, values,
-	    &odd), 3);
-	ck_assert_int_eq(odd, CACHE_READ_MISS);
-	ck_assert_mem_eq(out, ".....bbbbbbbbbb.........bbbbbbbbbbb.......bbb",
-	    45);
-	ck_assert_uint_eq(values[2].nvalue, 12);
-	ck_assert_uint_eq(values[2].client_flags, 7);
-	ck_assert_uint_ne(values[2].cas, values[1].cas);
-	for (unsigned i = 0; i < 3; i++) {
-		f.least = i == 0 ? 12 : 10;
-		f.span = i == 1 ? 0 : 89;
-		f.client_flags = i == 2 ? 0 : 7;
-		ck_assert_uint_eq(cache_read_run(c, &w, keys, 3, &f, out,
-		    values, &odd), i == 1);
-		ck_assert_int_eq(odd, CACHE_READ_HIT);
-		ck_assert_uint_eq(values[i == 1].nvalue, 10 + (i == 1));
+	f.put = put_counting;
+	/* Looked at ahead or not, key by key or not. */
+	for (unsigned round = 0; round < 3; round++) {
+		f.at = out;
+		f.nvalue = UINT32_MAX;
+		odds = 0;
+		ck_assert_uint_eq(cache_read_run(c, &w, keys, 5, &f), 3);
+		ck_assert_int_eq(f.odd, CACHE_READ_MISS);
+		ck_assert_uint_eq(odds, 3);
+		ck_assert_uint_eq((size_t)(f.at - out), strlen(want));
+		ck_assert_mem_eq(out, want, strlen(want));
+		cache_look_ahead(c, keys, 5);
 	}
-	f.any_flags = true;
-	ck_assert_uint_eq(cache_read_run(c, &w, keys, 3, &f, out, values,
-	    &odd), 3);
-	ck_assert_uint_eq(ONE(get_misses), 1);
-	ck_assert_uint_eq(SUM(get_hits), 3 + 1 + 2 + 1 + 3);
+	f.at = out;
+	ck_assert_uint_eq(cache_read_run(c, &w, &keys[2], 1, &f), 1);
+	ck_assert_uint_eq(cache_read_run(c, &w, &keys[4], 1, &f), 1);
+	ck_assert_int_eq(f.odd, CACHE_READ_HIT);
+	ck_assert_uint_eq(odds, 3);
+	sprintf(want, "k3]0050:%.50s.\n[k5]0050:%.50s.\n[", big, big);
+	ck_assert_mem_eq(out, want, strlen(want));
+	ck_assert_uint_eq(ONE(get_misses), 3);
+	ck_assert_uint_eq(SUM(get_hits), 9 + 2);
 	close_cache();
 }
 END_TEST
@@ -266,7 +316,7 @@ read_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, never_a_torn_value);
 	tcase_add_test(t, marks_as_with_the_lock);
-	tcase_add_test(t, a_run_ends_where_its_frame_does);
+	tcase_add_test(t, a_run_of_replies);
 	suite_add_tcase(s, t);
 	return s;
 }
